@@ -1,0 +1,1 @@
+"""What each analyst says of the facts before the open."""

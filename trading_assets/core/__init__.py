@@ -1,0 +1,1 @@
+"""Words that every room uses: time, money, tables, errors, settings and the shared ports."""

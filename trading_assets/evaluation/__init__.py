@@ -1,0 +1,1 @@
+"""What came of it: trades, metrics, benchmarks and the improvement report."""

@@ -1,0 +1,1 @@
+"""Orders, fills and the book: matching, accounting and the decision cycle."""

@@ -1,0 +1,1 @@
+"""Indicators and breadth: pure functions of bars up to a session's close."""

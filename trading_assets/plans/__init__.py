@@ -1,0 +1,1 @@
+"""Strategies and sizing: theses become plans with entry, stop, target and quantity."""

@@ -1,0 +1,1 @@
+"""Market and symbol regimes by causal rules."""

@@ -1,0 +1,1 @@
+"""The controls that stand between a plan and an order."""
