@@ -29,6 +29,15 @@ class Span:
     last: date
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left behind. `version` names the file that now holds the span's last session."""
+
+    version: str
+    rows: int
+    changed: bool
+
+
 class Lake(Protocol):
     """Columnar facts and results. Reading needs a moment, and shows nothing that was not knowable then."""
 
@@ -45,14 +54,27 @@ class Lake(Protocol):
         """Rows with knowable_at <= as_of and first <= session <= last, sorted by key; empty when there are none."""
         ...
 
-    def write(self, table: Table, frame: pl.DataFrame, span: Span, *, lane: str = FACTS) -> None:
-        """Replaces all sessions of the span by the frame, at once or not at all."""
+    def write(self, table: Table, frame: pl.DataFrame, span: Span, *, lane: str = FACTS) -> Written:
+        """Replaces all sessions of the span by the frame, at once or not at all; equal content is left as it is."""
         ...
 
     def merge(
-        self, table: Table, frame: pl.DataFrame, span: Span, *, symbols: Sequence[str], lane: str = FACTS
-    ) -> None:
-        """Replaces the rows of `symbols` in the span and keeps the rows of all other symbols."""
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        span: Span,
+        *,
+        replacing: Mapping[str, Sequence[str]],
+        lane: str = FACTS,
+    ) -> Written:
+        """Replaces the span's rows whose columns hold the given values, and keeps all others.
+
+        `replacing` maps column to values, for example {"symbol": ["AAPL"]}; rows of the frame that do not match are refused.
+        """
+        ...
+
+    def forget(self, table: Table, span: Span, *, lane: str) -> None:
+        """Hides the span's sessions of a result that is being made anew."""
         ...
 
     def versions(self, table: Table, span: Span, *, lane: str = FACTS) -> Mapping[date, str]:

@@ -1,7 +1,7 @@
 """YAML read so that a slip of the hand is an error and never a silent default.
 
-Refused: duplicate keys, unknown keys (by the models), NaN and infinities, YAML 1.1 surprises (`NO` and `on` stay text, `12:30` stays
-text instead of becoming 750).
+Refused: duplicate keys, unknown keys (by the models), NaN and infinities. YAML 1.1 surprises do not happen: `NO` and `on` stay
+text, `12:30` stays text instead of becoming 750.
 """
 
 import json

@@ -7,7 +7,7 @@ see it): the lake cuts by both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,6 +60,12 @@ class Table:
         import polars as pl
 
         return pl.DataFrame(schema=dict(self.polars_schema()))
+
+    def frame(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """Rows given as mappings, as a conforming frame; empty for no row."""
+        import polars as pl
+
+        return self.conform(pl.DataFrame(rows, schema=dict(self.polars_schema()))) if rows else self.empty()
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame in declared column order, sorted by key; TableMismatch when anything differs from the declaration."""

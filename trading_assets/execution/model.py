@@ -34,6 +34,8 @@ class Order:
         parent_id: The entry that must fill first; until then the order is held.
         quantity: Shares still wanted plus shares already filled.
         filled: Shares filled so far.
+        fills: Executions so far; it numbers the next one, so that re-matching gives the same fill ids.
+        reason: Why the order was cancelled; empty otherwise.
     """
 
     id: str
@@ -51,6 +53,8 @@ class Order:
     parent_id: str | None = None
     filled: int = 0
     status: OrderStatus = "working"
+    fills: int = 0
+    reason: str = ""
 
     @property
     def open_quantity(self) -> int:

@@ -14,7 +14,7 @@ INDICATOR_COLUMNS = (
     _indicator("ema_12", "Exponential mean, 12, seeded with the simple mean, USD."),
     _indicator("ema_26", "Exponential mean, 26, seeded with the simple mean, USD."),
     _indicator("ema_50", "Exponential mean, 50, seeded with the simple mean, USD."),
-    _indicator("macd_12_26_9", "MACD line, USD."),
+    _indicator("macd_12_26_9", "MACD line as TA-Lib seeds it (both means start on bar 26), USD."),
     _indicator("macd_signal_12_26_9", "Signal line, USD."),
     _indicator("macd_histogram_12_26_9", "Line minus signal, USD."),
     _indicator("rsi_14", "Relative strength index, Wilder, 0 to 100."),
@@ -57,7 +57,12 @@ BREADTH = Table(
         Column("declines", "count", "Symbols that closed lower."),
         Column("new_highs_252", "count", "Symbols whose high is their highest of 252 sessions."),
         Column("new_lows_252", "count", "Symbols whose low is their lowest of 252 sessions."),
-        Column("up_volume_share", "number", "Volume of advancing symbols over all volume, 0 to 1.", nullable=True),
+        Column(
+            "up_volume_share",
+            "number",
+            "Volume of the advances over that of all symbols counted, 0 to 1.",
+            nullable=True,
+        ),
         Column("above_sma_50_share", "number", "Share of symbols closing above their 50-session mean.", nullable=True),
         Column(
             "above_sma_200_share", "number", "Share of symbols closing above their 200-session mean.", nullable=True

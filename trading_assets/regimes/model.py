@@ -19,9 +19,9 @@ REGIME_LABELS = Table(
         Column(
             "strategy_view", "text", "trending_bull, trending_bear, range, mild_trend or mixed: what strategies ask."
         ),
-        Column("probability", "number", "Share of the confirmation window that agrees with the label, 0 to 1."),
-        Column("since", "day", "Session in which this label began."),
-        Column("volatility_percentile", "number", "Rank of 15-day volatility within three years, 0 to 1."),
+        Column("probability", "number", "Share of the last 10 unconfirmed labels that agree with this one, 0 to 1."),
+        Column("since", "day", "Session in which this label was confirmed."),
+        Column("volatility_percentile", "number", "Mid-rank of 15-day volatility within three years, 0 to 1."),
         Column("trend_strength", "number", "30-day log return over its deviation: daily deviation times sqrt(30)."),
         Column("adx_14", "number", "Average directional index of the session."),
         KNOWABLE_AT,

@@ -1,0 +1,5 @@
+select
+    regime,
+    {{ trade_statistics() }}
+from {{ ref('stg_trades') }}
+group by regime

@@ -1,0 +1,22 @@
+select
+    trade_id,
+    session,
+    session_opened,
+    symbol,
+    strategy,
+    regime,
+    exit_reason,
+    quantity,
+    entry_price_usd,
+    exit_price_usd,
+    stop_price_usd,
+    entry_value_usd,
+    planned_risk_usd,
+    fees_usd,
+    dividends_usd,
+    pnl_usd,
+    return_fraction,
+    r_multiple,
+    sessions_held,
+    is_win
+from {{ ref('stg_trades') }}

@@ -1,0 +1,4 @@
+select
+    session,
+    equity as equity_usd
+from {{ source('raw', 'benchmark') }}

@@ -1,0 +1,4 @@
+select
+    lane,
+    starting_cash as starting_cash_usd
+from {{ source('raw', 'book') }}

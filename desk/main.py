@@ -1,0 +1,145 @@
+"""`desk`: one function per command. Exit codes: 0 done, 1 a run failed, 2 the request itself is wrong."""
+
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from desk.output import AS_JSON, say
+from trading_assets.core.errors import DeskError
+
+app = typer.Typer(
+    help="A trading desk whose every step is a Dagster asset.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+_DAY = ["%Y-%m-%d"]
+Json = Annotated[bool, AS_JSON]
+Day = Annotated[datetime | None, typer.Option(formats=_DAY, help="A session, YYYY-MM-DD.")]
+Lane = Annotated[str, typer.Option(help="backtest or desk.")]
+
+
+@app.command()
+def demo(as_json: Json = False) -> None:
+    """Two years on real prices from installed packages: bars to report, without key, broker or network."""
+    from desk.demo import run_demo
+
+    run_demo(as_json=as_json)
+
+
+@app.command()
+def ingest(
+    provider: Annotated[str, typer.Option(help="embedded, files or yfinance; empty: settings.yaml.")] = "",
+    symbols: Annotated[str, typer.Option(help="Comma-separated; empty: settings.yaml.")] = "",
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last session.")] = None,
+    path: Annotated[Path | None, typer.Option(help="Folder of provider files; see docs/market.md.")] = None,
+    frequency: Annotated[str, typer.Option(help="1d, 1h, 5m or 1m.")] = "1d",
+    as_json: Json = False,
+) -> None:
+    """Fetches bars and corporate actions into the lake and judges their quality."""
+    from desk.market import run_ingest
+
+    run_ingest(provider, symbols, _day(first), _day(last), path, frequency, as_json=as_json)
+
+
+@app.command()
+def backtest(
+    first: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First session.")],
+    last: Annotated[datetime, typer.Option("--to", formats=_DAY, help="Last session.")],
+    resume: Annotated[bool, typer.Option("--continue", help="Go on from the book of the session before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Walks a range of sessions in one run: bars, decisions, fills, metrics, report."""
+    from desk.backtest import run_backtest
+
+    run_backtest(first.date(), last.date(), fresh=not resume, as_json=as_json)
+
+
+@app.command()
+def decide(
+    slot: Annotated[str, typer.Option(help="HH:MM; empty: whichever is due.")] = "", as_json: Json = False
+) -> None:
+    """Decides the slot that is due now on the desk's own book; refuses anything else."""
+    from desk.decide import run_decide
+
+    run_decide(slot, as_json=as_json)
+
+
+@app.command()
+def status(lane: Lane = "desk", as_json: Json = False) -> None:
+    """The book, its state, the last session and what is stored."""
+    from desk.status import run_status
+
+    run_status(lane, as_json=as_json)
+
+
+@app.command()
+def report(lane: Lane = "backtest", session: Day = None, as_json: Json = False) -> None:
+    """Makes the improvement report of a session anew and shows where it lies."""
+    from desk.report import run_report
+
+    run_report(lane, _day(session), as_json=as_json)
+
+
+@app.command()
+def halt(reason: Annotated[str, typer.Argument(help="Why.")], lane: Lane = "desk") -> None:
+    """Stops all new positions until the operator resumes."""
+    from desk.halts import run_halt
+
+    run_halt(lane, reason)
+
+
+@app.command()
+def resume(
+    halt_id: Annotated[int, typer.Argument(help="Id of the open halt, as desk status shows it.")],
+    reason: Annotated[str, typer.Argument(help="Why trading may go on.")],
+    lane: Lane = "desk",
+) -> None:
+    """Acknowledges the open halt by its id; nothing else lifts one."""
+    from desk.halts import run_resume
+
+    run_resume(lane, halt_id, reason)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Checks settings, calendar, lake, ledgers and disk; exit code 1 when something is wrong."""
+    from desk.doctor import run_doctor
+
+    run_doctor(as_json=as_json)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SQL; tables are listed by `show all tables`.")], as_json: Json = False
+) -> None:
+    """One read-only DuckDB query over lake, metrics and ledgers."""
+    from desk.sql import run_sql
+
+    run_sql(query, as_json=as_json)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Opens the Dagster UI with its daemon on 127.0.0.1."""
+    from desk.ui import run_ui
+
+    run_ui(port)
+
+
+def main() -> None:
+    """The entry point: an expected failure is one sentence, not a stack trace."""
+    try:
+        app()
+    except DeskError as failure:
+        say(f"desk: {failure}")
+        sys.exit(2)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+if __name__ == "__main__":
+    main()

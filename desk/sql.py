@@ -1,0 +1,65 @@
+"""`desk sql`: DuckDB over everything that the desk stored, read-only.
+
+Lake tables appear as views in one schema per lane (facts, desk, backtest), each over exactly the files that count; metrics as
+metrics_desk and metrics_backtest; ledgers as ledger_desk and ledger_backtest.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from desk.runner import prepare_home
+from resources.desk import LANES, DeskResource
+from trading_assets.core.errors import PermanentFailure
+from trading_assets.core.tables import FACTS, Table
+from trading_assets.execution.lanes import BOOKED, DECIDED
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def run_sql(query: str, *, as_json: bool) -> None:
+    """Prints the query's result as a table, or as a JSON list of rows."""
+    import duckdb
+
+    prepare_home()
+    with duckdb.connect() as connection:
+        _attach(connection, DeskResource())
+        try:
+            result = connection.execute(query).pl()
+        except duckdb.Error as wrong:
+            raise PermanentFailure(f"the query failed: {wrong}", hint='desk sql "show all tables"') from wrong
+    if as_json:
+        typer.echo(json.dumps(result.rows(named=True), default=str))
+        return
+    import polars as pl
+
+    with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+        typer.echo(str(result))
+
+
+def _attach(connection: "duckdb.DuckDBPyConnection", desk: DeskResource) -> None:
+    lake, as_of = desk.lake(), desk.clock().now()
+    for lane, tables in _tables():
+        connection.execute(f"create schema if not exists {lane}")
+        for table in tables:
+            frame = lake.read(table, as_of=as_of, lane=lane)
+            connection.register(f"_{lane}_{table.name}", frame)
+            connection.execute(f"create view {lane}.{table.name} as from _{lane}_{table.name}")
+    for lane in LANES:
+        warehouse = desk.home().warehouse / f"{lane}.duckdb"
+        if warehouse.exists():
+            connection.execute(f"attach '{warehouse}' as metrics_{lane} (read_only)")
+
+
+def _tables() -> Iterator[tuple[str, tuple[Table, ...]]]:
+    from trading_assets.briefs.facts import FACT_TABLES
+    from trading_assets.briefs.model import ANALYST_BRIEFS
+    from trading_assets.evaluation.model import BENCHMARK
+    from trading_assets.market.model import INTRADAY_BARS
+
+    yield FACTS, (*FACT_TABLES, INTRADAY_BARS)
+    for lane in LANES:
+        yield lane, (ANALYST_BRIEFS, *DECIDED, *BOOKED, BENCHMARK)

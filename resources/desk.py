@@ -1,0 +1,83 @@
+"""The one Dagster resource that assets, sensors and schedules reach the outside world through.
+
+Everything heavy is opened when it is asked for: loading the code location imports no data library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from resources.clock import desk_clock
+from trading_assets.core.ports import Clock
+from trading_assets.core.preferences import load_preferences
+from trading_assets.core.settings import Home, Settings, config_folder, desk_home, load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from resources.lake import ParquetLake
+    from resources.ledger.store import SqlGateBook, SqlLedger
+    from trading_assets.execution.rules import Rules
+    from trading_assets.market.ports import MarketData
+
+DESK = "desk"
+BACKTEST = "backtest"
+LANES = (DESK, BACKTEST)
+
+
+class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Settings, clock, lake, ledger and market data of the desk in `DESK_HOME`."""
+
+    def home(self) -> Home:
+        """Where the desk keeps its state."""
+        return desk_home()
+
+    def settings(self) -> Settings:
+        """`config/settings.yaml`."""
+        return load_settings(config_folder())
+
+    def clock(self) -> Clock:
+        """The clock of the desk lane."""
+        return desk_clock()
+
+    def lake(self) -> ParquetLake:
+        """Facts and results."""
+        from resources.lake import ParquetLake
+
+        return ParquetLake(self.home().lake)
+
+    def gates(self) -> SqlGateBook:
+        """Quality verdicts; facts have no lane, so they are kept in the desk's ledger."""
+        from resources.ledger.store import SqlGateBook
+
+        return SqlGateBook(self.engine(DESK))
+
+    def ledger(self, lane: str) -> SqlLedger:
+        """The ledger of a lane."""
+        from resources.ledger.store import SqlLedger
+
+        return SqlLedger(self.engine(lane), lane)
+
+    def rules(self, lane: str) -> Rules:
+        """Settings and limits that stay fixed for a run of the lane."""
+        from trading_assets.execution.rules import Rules
+
+        preferences, limits_hash = load_preferences(config_folder() / "preferences.yaml")
+        return Rules(lane, self.settings(), preferences, limits_hash)
+
+    def market_data(self, provider: str | None = None, files_path: str | None = None) -> MarketData:
+        """The provider of the settings, or the one named."""
+        from resources.market_data import provider_named
+
+        market = self.settings().market
+        name = provider or market.provider
+        path = files_path or market.files_path
+        return provider_named(name, files_path=path, as_of=self.clock().now(), cache=self.home().root / "cache")
+
+    def engine(self, lane: str) -> Engine:
+        """The lane's ledger file; money is synced in full on the desk, a backtest can be walked again."""
+        from resources.ledger.engine import open_ledger
+
+        return open_ledger(self.home().ledger(lane), durability="FULL" if lane == DESK else "NORMAL")

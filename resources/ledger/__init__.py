@@ -1,0 +1,1 @@
+"""The operational ledger: SQLAlchemy Core tables with Alembic migrations."""

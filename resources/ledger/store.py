@@ -1,0 +1,286 @@
+"""The ledger port over SQLAlchemy Core: one transaction for each session of work on one book."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from resources.ledger import schema as t
+from trading_assets.core.errors import DuplicateDecision, PermanentFailure
+from trading_assets.core.ports import GateRecord, Span
+from trading_assets.execution.model import Fill, Order
+from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, SessionClose
+from trading_assets.plans.model import TradePlan
+from trading_assets.signatures.model import Verdict
+
+_ORDER = TypeAdapter(Order)
+_CLOSE = TypeAdapter(SessionClose)
+REWINDABLE = "backtest"
+_REWOUND = (t.FILLS, t.ORDERS, t.INTENTS, t.DECISIONS, t.DIVIDENDS, t.CLOSES)
+
+
+class SqlLedger:
+    """The OrderLedger port for one book."""
+
+    def __init__(self, engine: sa.Engine, book: str) -> None:
+        self._engine = engine
+        self._book = book
+
+    @contextmanager
+    def session(self) -> Iterator["SqlLedgerSession"]:
+        """See the port."""
+        with self._engine.begin() as connection:
+            yield SqlLedgerSession(connection, self._book)
+
+
+class SqlLedgerSession:
+    """The LedgerSession port on an open transaction."""
+
+    def __init__(self, connection: sa.Connection, book: str) -> None:
+        self._connection = connection
+        self._book = book
+
+    def add_decision(self, decision: Decision, intents: Sequence[Intent], orders: Sequence[Order]) -> None:
+        """See the port."""
+        row = {**asdict(decision), "as_of": decision.as_of.isoformat(), "book": self._book}
+        try:
+            self._connection.execute(t.DECISIONS.insert(), row)
+        except sa.exc.IntegrityError as twice:
+            raise DuplicateDecision(
+                f"slot {decision.slot} of {decision.session} is decided already in book {self._book}",
+                hint="desk status shows it",
+            ) from twice
+        if intents:
+            self._connection.execute(t.INTENTS.insert(), [self._intent_row(intent) for intent in intents])
+            self._connection.execute(t.ORDERS.insert(), [self._order_row(order) for order in orders])
+
+    def decisions(self, first: date, last: date) -> Sequence[Decision]:
+        """See the port."""
+        query = self._mine(t.DECISIONS).where(t.DECISIONS.c.session.between(first, last))
+        rows = self._connection.execute(query.order_by(t.DECISIONS.c.session, t.DECISIONS.c.slot))
+        return [_decision(row) for row in rows]
+
+    def add_settlement(self, close: SessionClose, fills: Sequence[Fill], dividends: Sequence[DividendPaid]) -> None:
+        """See the port."""
+        if self.close_of(close.session) is not None:
+            return
+        if fills:
+            rows = [{**asdict(fill), "at": fill.at.isoformat(), "book": self._book} for fill in fills]
+            self._connection.execute(t.FILLS.insert(), rows)
+        if dividends:
+            self._connection.execute(t.DIVIDENDS.insert(), [{**asdict(paid), "book": self._book} for paid in dividends])
+        row = {
+            "book": self._book,
+            "session": close.session,
+            "cash": close.book.cash,
+            "equity": close.equity,
+            "fees": close.fees,
+            "dividends": close.dividends,
+            "traded_value": close.traded_value,
+            "state": _CLOSE.dump_json(close).decode(),
+        }
+        self._connection.execute(t.CLOSES.insert(), row)
+
+    def latest_close(self, before: date) -> SessionClose | None:
+        """See the port."""
+        newest = self._mine(t.CLOSES).where(t.CLOSES.c.session < before).order_by(t.CLOSES.c.session.desc()).limit(1)
+        return next((_close(row) for row in self._connection.execute(newest)), None)
+
+    def close_of(self, session: date) -> SessionClose | None:
+        """See the port."""
+        return next(iter(self.closes(session, session)), None)
+
+    def closes(self, first: date, last: date) -> Sequence[SessionClose]:
+        """See the port."""
+        query = self._mine(t.CLOSES).where(t.CLOSES.c.session.between(first, last)).order_by(t.CLOSES.c.session)
+        return [_close(row) for row in self._connection.execute(query)]
+
+    def equity_history(self, until: date) -> Sequence[Decimal]:
+        """See the port."""
+        query = (
+            sa.select(t.CLOSES.c.equity)
+            .where(t.CLOSES.c.book == self._book, t.CLOSES.c.session < until)
+            .where(t.CLOSES.c.session >= self._last_acknowledged())
+            .order_by(t.CLOSES.c.session)
+        )
+        return list(self._connection.execute(query).scalars())
+
+    def intents(self, until: date) -> Sequence[Intent]:
+        """See the port."""
+        query = self._mine(t.INTENTS).where(t.INTENTS.c.session <= until).order_by(t.INTENTS.c.seq)
+        return [_intent(row) for row in self._connection.execute(query)]
+
+    def entries_of(self, symbols: Sequence[str]) -> Mapping[str, Intent]:
+        """See the port."""
+        if not symbols:
+            return {}
+        query = self._mine(t.INTENTS).where(t.INTENTS.c.symbol.in_(symbols), t.INTENTS.c.action == "enter")
+        rows = self._connection.execute(query.order_by(t.INTENTS.c.seq))
+        return {row.symbol: _intent(row) for row in rows}
+
+    def orders_placed(self, first: date, last: date) -> Sequence[tuple[Order, Intent]]:
+        """See the port."""
+        query = (
+            sa.select(t.INTENTS, t.ORDERS.c.placed)
+            .join(t.ORDERS, t.ORDERS.c.intent_id == t.INTENTS.c.id)
+            .where(t.ORDERS.c.book == self._book, t.ORDERS.c.session.between(first, last))
+            .order_by(t.ORDERS.c.seq)
+        )
+        return [(_ORDER.validate_json(row.placed), _intent(row)) for row in self._connection.execute(query)]
+
+    def fills(self, until: date) -> Sequence[Fill]:
+        """See the port."""
+        query = self._mine(t.FILLS).where(t.FILLS.c.session <= until).order_by(t.FILLS.c.seq)
+        return [_fill(row) for row in self._connection.execute(query)]
+
+    def dividends(self, until: date) -> Sequence[DividendPaid]:
+        """See the port."""
+        query = self._mine(t.DIVIDENDS).where(t.DIVIDENDS.c.session <= until).order_by(t.DIVIDENDS.c.seq)
+        return [DividendPaid(row.session, row.symbol, row.amount) for row in self._connection.execute(query)]
+
+    def open_halt(self) -> Halt | None:
+        """See the port."""
+        answered = sa.select(t.ACKNOWLEDGEMENTS.c.halt_id)
+        query = self._mine(t.HALTS).where(t.HALTS.c.id.not_in(answered)).order_by(t.HALTS.c.id).limit(1)
+        found = self._connection.execute(query).first()
+        return Halt(found.id, found.cause, datetime.fromisoformat(found.at)) if found else None
+
+    def add_halt(self, cause: str, *, as_of: datetime) -> None:
+        """See the port."""
+        self._connection.execute(t.HALTS.insert(), {"book": self._book, "cause": cause, "at": as_of.isoformat()})
+
+    def acknowledge(self, halt_id: int, reason: str, *, as_of: datetime) -> None:
+        """The operator's answer to a halt; it must name an open halt of this book and say why trading may go on."""
+        halt = self.open_halt()
+        if halt is None or halt.id != halt_id or not reason.strip():
+            open_now = f"halt {halt.id}: {halt.cause}" if halt else "no open halt"
+            raise PermanentFailure(
+                "only the open halt can be acknowledged, with a reason", value=halt_id, bound=open_now
+            )
+        row = {"halt_id": halt_id, "reason": reason, "at": as_of.isoformat()}
+        self._connection.execute(t.ACKNOWLEDGEMENTS.insert(), row)
+
+    def rewind(self, first: date) -> None:
+        """See the port."""
+        if self._book != REWINDABLE:
+            raise PermanentFailure("only a backtest's book can be walked again", value=self._book, bound=REWINDABLE)
+        for table in _REWOUND:
+            self._connection.execute(table.delete().where(table.c.book == self._book, table.c.session >= first))
+        forgotten = sa.select(t.HALTS.c.id).where(t.HALTS.c.book == self._book, t.HALTS.c.at >= first.isoformat())
+        self._connection.execute(t.ACKNOWLEDGEMENTS.delete().where(t.ACKNOWLEDGEMENTS.c.halt_id.in_(forgotten)))
+        self._connection.execute(t.HALTS.delete().where(t.HALTS.c.id.in_(forgotten)))
+
+    def _mine(self, table: sa.Table) -> sa.Select[Any]:
+        return sa.select(table).where(table.c.book == self._book)
+
+    def _last_acknowledged(self) -> date:
+        query = (
+            sa.select(sa.func.max(t.ACKNOWLEDGEMENTS.c.at))
+            .join(t.HALTS, t.HALTS.c.id == t.ACKNOWLEDGEMENTS.c.halt_id)
+            .where(t.HALTS.c.book == self._book)
+        )
+        newest = self._connection.execute(query).scalar()
+        return datetime.fromisoformat(newest).date() if newest else date.min
+
+    def _intent_row(self, intent: Intent) -> dict[str, Any]:
+        return {
+            "id": intent.id,
+            "book": self._book,
+            "session": intent.session,
+            "slot": intent.slot,
+            "strategy": intent.plan.strategy,
+            "symbol": intent.plan.symbol,
+            "action": intent.plan.action,
+            "quantity": intent.quantity,
+            "plan": intent.plan.model_dump_json(),
+            "plan_digest": intent.plan.digest,
+            "verdict": intent.verdict.model_dump_json(),
+            "limits_hash": intent.limits_hash,
+        }
+
+    def _order_row(self, order: Order) -> dict[str, Any]:
+        return {
+            "id": order.id,
+            "book": self._book,
+            "intent_id": order.intent_id,
+            "session": order.session,
+            "placed": _ORDER.dump_json(order).decode(),
+        }
+
+
+class SqlGateBook:
+    """The GateBook port on a ledger."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def record_gates(self, records: Sequence[GateRecord], *, as_of: datetime) -> None:
+        """See the port."""
+        rows = [
+            {
+                "table_name": record.table,
+                "session": record.session,
+                "version": record.version,
+                "passed": record.passed,
+                "failures": json.dumps(record.failures),
+                "at": as_of.astimezone(UTC).isoformat(),
+            }
+            for record in records
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(t.GATES.insert(), rows)
+
+    def gates(self, table: str, span: Span) -> Mapping[date, GateRecord]:
+        """See the port."""
+        newest = (
+            sa.select(sa.func.max(t.GATES.c.id))
+            .where(t.GATES.c.table_name == table, t.GATES.c.session.between(span.first, span.last))
+            .group_by(t.GATES.c.session)
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(sa.select(t.GATES).where(t.GATES.c.id.in_(newest))).all()
+        return {
+            row.session: GateRecord(
+                row.table_name, row.session, row.version, row.passed, tuple(json.loads(row.failures))
+            )
+            for row in rows
+        }
+
+
+def _decision(row: Any) -> Decision:
+    as_of = datetime.fromisoformat(row.as_of)
+    return Decision(row.session, row.slot, as_of, row.state, row.reason, row.plans, row.vetoes, row.limits_hash)
+
+
+def _intent(row: Any) -> Intent:
+    plan = TradePlan.model_validate_json(row.plan)
+    verdict = Verdict.model_validate_json(row.verdict)
+    return Intent(row.id, row.session, row.slot, plan, verdict, row.quantity, row.limits_hash)
+
+
+def _fill(row: Any) -> Fill:
+    return Fill(
+        id=row.id,
+        order_id=row.order_id,
+        intent_id=row.intent_id,
+        symbol=row.symbol,
+        side=row.side,
+        role=row.role,
+        quantity=row.quantity,
+        price=row.price,
+        fee=row.fee,
+        session=row.session,
+        at=datetime.fromisoformat(row.at),
+        reason=row.reason,
+    )
+
+
+def _close(row: Any) -> SessionClose:
+    return _CLOSE.validate_json(row.state)

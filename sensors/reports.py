@@ -1,0 +1,40 @@
+"""The improvement report appears after every post-close run, and above all after one that failed.
+
+The report is its own job: a blocking check that stops the day's facts would otherwise stop the report that has to tell of it.
+"""
+
+import dagster as dg
+
+from trading_assets.jobs import POSTCLOSE, REPORT
+
+_DESCRIPTION = "Makes the session's improvement report when the post-close run has ended."
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[dg.JobSelector(job_name=POSTCLOSE)],
+    request_jobs=[dg.JobSelector(job_name=REPORT)],
+    description=_DESCRIPTION,
+)
+def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """After a run that succeeded."""
+    return request_report(context.dagster_run)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    monitored_jobs=[dg.JobSelector(job_name=POSTCLOSE)],
+    request_jobs=[dg.JobSelector(job_name=REPORT)],
+    description=_DESCRIPTION,
+)
+def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """After a run that failed."""
+    return request_report(context.dagster_run)
+
+
+def request_report(run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
+    """One report for each post-close run, of the run's session."""
+    session = run.tags.get("dagster/partition")
+    if session is None:
+        return dg.SkipReason(f"run {run.run_id} has no session")
+    return dg.RunRequest(run_key=run.run_id, job_name=REPORT, partition_key=session)

@@ -1,0 +1,47 @@
+"""What every test gets: a home of its own, no network, and no clock but the one that it asks for."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trading_assets.core.settings import Home
+
+SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """An empty DESK_HOME; nothing is written elsewhere."""
+    monkeypatch.setenv("DESK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
+    monkeypatch.delenv("DESK_CLOCK", raising=False)
+    monkeypatch.delenv("DESK_CONFIG", raising=False)
+    return Home((tmp_path / "home").resolve())
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real market files beside the checkout; tests that need them skip where they are absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the shared market files are not at {SHARED.parent.name}/{SHARED.name} beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuses connections to anything but this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "unix"
+        if host not in {"127.0.0.1", "::1", "localhost", "unix"}:
+            raise OSError(f"tests may not connect to {host}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    umask = os.umask(0o022)
+    yield
+    os.umask(umask)

@@ -1,0 +1,251 @@
+"""Round trips: hand-computed ones, and in random worlds their profit against the cash that moved."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+
+from tests.execution.desks import SESSIONS
+from tests.execution.test_properties import every_world, fills_of
+from tests.execution.worlds import SYMBOLS, Step, World, held, walk, worlds
+from trading_assets.core.errors import PermanentFailure
+from trading_assets.execution.corporate import Action
+from trading_assets.execution.model import TRADES, Fill, OrderRole
+from trading_assets.execution.ports import DividendPaid
+from trading_assets.execution.round_trips import Origin, RoundTrip, round_trips
+
+ORIGINS = {name: Origin("pullback", "mild_trend", Decimal(95)) for name in ("i", "j")}
+
+
+def fill(
+    text: str, day: int, *, role: OrderRole = "entry", intent: str = "i", fee: str = "1", symbol: str = "AAA"
+) -> Fill:
+    """A fill from "quantity @ price"."""
+    quantity, price = text.split(" @ ")
+    session = SESSIONS[day]
+    return Fill(
+        id=f"{intent}-{role}-{day}#1",
+        order_id=f"{intent}-{role}",
+        intent_id=intent,
+        symbol=symbol,
+        side="buy" if role == "entry" else "sell",
+        role=role,
+        quantity=int(quantity),
+        price=Decimal(price),
+        fee=Decimal(fee),
+        session=session.day,
+        at=session.open,
+        reason="open",
+    )
+
+
+def split(ratio: str, day: int) -> Action:
+    return Action("AAA", SESSIONS[day].day, "split", ratio=Decimal(ratio))
+
+
+def paid(amount: str, day: int) -> DividendPaid:
+    return DividendPaid(SESSIONS[day].day, "AAA", Decimal(amount))
+
+
+def trips(
+    fills: Sequence[Fill], splits: Sequence[Action] = (), dividends: Sequence[DividendPaid] = ()
+) -> tuple[RoundTrip, ...]:
+    return round_trips(fills, splits, dividends, ORIGINS)
+
+
+def test_a_round_trip_has_the_columns_of_its_table() -> None:
+    assert {field.name for field in fields(RoundTrip)} == {column.name for column in TRADES.columns}
+
+
+def test_a_round_trip_makes_a_row_of_its_table() -> None:
+    (trip,) = trips([fill("100 @ 100", 0), fill("100 @ 110", 2, role="target")])
+    frame = TRADES.frame([{field.name: getattr(trip, field.name) for field in fields(trip)}])
+    assert frame.height == 1
+
+
+def test_a_simple_trip_earns_its_price_difference_minus_fees() -> None:
+    (trip,) = trips([fill("100 @ 100", 0), fill("100 @ 110", 2, role="target")])
+    assert trip == RoundTrip(
+        session=SESSIONS[2].day,
+        trade_id="i",
+        symbol="AAA",
+        strategy="pullback",
+        regime="mild_trend",
+        opened=SESSIONS[0].day,
+        quantity=100,
+        entry_price=Decimal(100),
+        exit_price=Decimal(110),
+        stop_price=Decimal(95),
+        fees=Decimal(2),
+        dividends=Decimal(0),
+        pnl=Decimal(998),
+        return_fraction=998 / 10_001,
+        sessions_held=3,
+        exit_reason="target",
+        knowable_at=SESSIONS[2].close,
+    )
+
+
+def test_a_trip_within_one_session_was_held_for_one() -> None:
+    (trip,) = trips([fill("100 @ 100", 0), fill("100 @ 95", 0, role="stop")])
+    assert (trip.sessions_held, trip.exit_reason, trip.pnl) == (1, "stop", Decimal(-502))
+
+
+def test_entries_and_exits_in_parts_are_averaged() -> None:
+    (trip,) = trips(
+        [
+            fill("60 @ 100", 0),
+            fill("40 @ 105", 1),
+            fill("30 @ 110", 2, role="target"),
+            fill("70 @ 96", 3, role="stop"),
+        ]
+    )
+    assert trip.quantity == 100
+    assert trip.entry_price == 102
+    assert trip.exit_price == Decimal("100.2")
+    assert trip.pnl == Decimal(-184)  # 3,300 + 6,720 - 6,000 - 4,200 - 4
+    assert trip.exit_reason == "stop"
+
+
+def test_an_open_position_is_no_round_trip() -> None:
+    assert trips([fill("100 @ 100", 0), fill("99 @ 110", 2, role="target")]) == ()
+
+
+def test_dividends_count_for_the_trip_that_was_open() -> None:
+    first, second = trips(
+        [
+            fill("100 @ 100", 0),
+            fill("100 @ 100", 2, role="exit"),
+            fill("100 @ 100", 2, intent="j"),
+            fill("100 @ 100", 4, role="exit", intent="j"),
+        ],
+        dividends=[paid("25", 2), paid("30", 3)],
+    )
+    assert (first.trade_id, first.dividends, first.pnl) == ("i", Decimal(25), Decimal(23))
+    assert (second.trade_id, second.dividends, second.pnl) == ("j", Decimal(30), Decimal(28))
+
+
+def test_a_trip_through_a_split_is_told_in_the_share_count_of_the_exit() -> None:
+    (trip,) = trips([fill("100 @ 100", 0), fill("200 @ 55", 2, role="exit")], [split("2", 1)])
+    assert (trip.quantity, trip.entry_price, trip.exit_price) == (200, Decimal(50), Decimal(55))
+    assert trip.stop_price == Decimal("47.5")
+    assert trip.pnl == 998
+
+
+def test_a_sale_before_a_split_counts_in_the_share_count_of_the_exit() -> None:
+    (trip,) = trips(
+        [fill("100 @ 100", 0), fill("50 @ 110", 1, role="target"), fill("100 @ 60", 3, role="exit")], [split("2", 2)]
+    )
+    assert (trip.quantity, trip.exit_price, trip.pnl) == (200, Decimal("57.5"), Decimal(1_497))
+
+
+def test_the_cash_for_a_part_of_a_share_belongs_to_the_trip() -> None:
+    (trip,) = trips([fill("5 @ 100", 0), fill("7 @ 70", 2, role="exit")], [split("1.5", 1)], [paid("33.3333", 1)])
+    assert (trip.quantity, trip.entry_price) == (7, Decimal("66.6667"))
+    assert (trip.dividends, trip.pnl) == (Decimal("33.3333"), Decimal("21.3333"))
+
+
+def test_a_split_on_the_day_of_the_entry_lies_before_it() -> None:
+    (trip,) = trips([fill("100 @ 50", 1), fill("100 @ 55", 2, role="exit")], [split("2", 1)])
+    assert (trip.quantity, trip.entry_price, trip.stop_price) == (100, Decimal(50), Decimal(95))
+
+
+def test_a_split_that_leaves_no_share_ends_the_trip_at_what_was_paid() -> None:
+    (trip,) = trips([fill("3 @ 100", 0)], [split("0.1", 2)], [paid("330", 2)])
+    assert (trip.session, trip.quantity, trip.exit_price) == (SESSIONS[2].day, 3, Decimal(110))
+    assert (trip.dividends, trip.pnl, trip.exit_reason) == (Decimal(0), Decimal(29), "exit")
+
+
+def test_trips_of_several_symbols_come_in_the_order_of_their_end() -> None:
+    found = trips(
+        [
+            fill("10 @ 100", 0),
+            fill("10 @ 100", 0, intent="j", symbol="BBB"),
+            fill("10 @ 90", 1, role="stop", intent="j", symbol="BBB"),
+            fill("10 @ 110", 2, role="target"),
+        ]
+    )
+    assert [(trip.symbol, trip.exit_reason) for trip in found] == [("BBB", "stop"), ("AAA", "target")]
+
+
+def test_dividend_actions_among_the_splits_are_ignored() -> None:
+    action = Action("AAA", SESSIONS[1].day, "cash_dividend", amount=Decimal(1))
+    bought = [fill("10 @ 100", 0), fill("10 @ 100", 2, role="exit")]
+    assert trips(bought, [action]) == trips(bought)
+
+
+def test_a_sale_or_a_payment_without_a_position_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="without an open position"):
+        trips([fill("10 @ 100", 0, role="exit")])
+    with pytest.raises(PermanentFailure, match="without an open position"):
+        trips([], dividends=[paid("1", 0)])
+
+
+def test_a_sale_of_more_than_is_held_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="sells more than is held"):
+        trips([fill("10 @ 100", 0), fill("11 @ 100", 1, role="exit")])
+
+
+def test_an_opening_by_an_unknown_intent_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="unknown intent"):
+        trips([fill("10 @ 100", 0, intent="nobody")])
+
+
+def trips_of(world: World, steps: tuple[Step, ...]) -> tuple[RoundTrip, ...]:
+    splits = [action for day in world.days for action in day.actions]
+    payments = [payment for step in steps for payment in step.acted.payments]
+    origins = {order.intent_id: Origin("any", "any", Decimal(1)) for day in world.days for order in day.orders}
+    return round_trips(fills_of(steps), splits, payments, origins)
+
+
+@given(worlds())
+@every_world
+def test_in_a_book_that_is_flat_profits_sum_to_the_change_of_cash(world: World) -> None:
+    """Sells everything after the world's last day, so that every trip ends."""
+    steps = walk(world)
+    state = steps[-1].matched.book
+    closing = [
+        replace(fill(f"{quantity} @ 12.34", len(world.days), role="exit", intent=symbol), symbol=symbol)
+        for symbol, quantity in held(state).items()
+        if quantity
+    ]
+    splits = [action for day in world.days for action in day.actions]
+    payments = [payment for step in steps for payment in step.acted.payments]
+    origins = {order.intent_id: Origin("any", "any", Decimal(1)) for day in world.days for order in day.orders}
+    found = round_trips([*fills_of(steps), *closing], splits, payments, origins)
+    end = state.cash + sum((each.cash for each in closing), Decimal(0))
+    assert sum((trip.pnl for trip in found), Decimal(0)) == end - world.cash
+    assert sum((trip.fees for trip in found), Decimal(0)) == sum(
+        (each.fee for each in [*fills_of(steps), *closing]), Decimal(0)
+    )
+
+
+@given(worlds())
+@every_world
+def test_a_trip_is_told_once_with_sane_numbers(world: World) -> None:
+    steps = walk(world)
+    found = trips_of(world, steps)
+    keys = [(trip.session, trip.trade_id) for trip in found]
+    assert len(set(keys)) == len(keys)
+    for trip in found:
+        assert trip.quantity >= 1
+        assert trip.entry_price > 0
+        assert trip.exit_price > 0
+        assert trip.opened <= trip.session
+        assert trip.exit_reason in {"stop", "target", "exit"}
+        assert 1 <= trip.sessions_held <= len(world.days)
+
+
+@given(worlds())
+@every_world
+def test_a_longer_history_never_changes_a_finished_trip(world: World) -> None:
+    steps = walk(world)
+    earlier = set[RoundTrip]()
+    for end in range(1, len(steps) + 1):
+        part = replace(world, days=world.days[:end])
+        now = set(trips_of(part, steps[:end]))
+        assert earlier <= now
+        earlier = now
+    assert {trip.symbol for trip in earlier} <= set(SYMBOLS)

@@ -1,0 +1,58 @@
+"""Analyst briefs as assets, one for each lane."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from resources.desk import DeskResource
+from trading_assets.briefs.model import ANALYST_BRIEFS
+from trading_assets.catalog import SINGLE_RUN, key_of, spec, stored
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.errors import DataNotReady
+from trading_assets.features.model import BREADTH, INDICATORS
+from trading_assets.market.model import DAILY_BARS
+from trading_assets.partitions import KNOWN_BEFORE, span_of
+from trading_assets.regimes.model import REGIME_LABELS
+
+BEFORE_OPEN = timedelta(hours=1)
+_FACTS = (DAILY_BARS, INDICATORS, BREADTH, REGIME_LABELS)
+
+
+def brief_assets(lane: str) -> Sequence[Any]:
+    """The lane's briefs. They see the session before: facts of a session are known after its close."""
+
+    @dg.multi_asset(
+        specs=[
+            spec(
+                ANALYST_BRIEFS,
+                lane=lane,
+                group=lane,
+                kinds={"python", "parquet"},
+                deps=[dg.AssetDep(key_of(table), partition_mapping=KNOWN_BEFORE) for table in _FACTS],
+            )
+        ],
+        name=f"{lane}_analyst_briefs",
+        backfill_policy=SINGLE_RUN,
+    )
+    def analyst_briefs(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Rules briefs for each session of the run, as of an hour before its open."""
+        from trading_assets.briefs.facts import FactBook
+        from trading_assets.briefs.rules import brief_rows, briefs_at
+
+        span, lake = span_of(context.partition_keys), desk.lake()
+        sessions = XNYS.sessions(span.first, span.last)
+        book = FactBook.load(lake, span, as_of=sessions[-1].open - BEFORE_OPEN)
+        rows: list[dict[str, object]] = []
+        for session in sessions:
+            briefs = briefs_at(book.at(session.open - BEFORE_OPEN))
+            if not briefs:
+                before = XNYS.previous(session.day).day
+                hint = f"desk ingest --to {before}, then materialize indicators"
+                raise DataNotReady(f"there are no facts before {session.day} to brief on", bound=before, hint=hint)
+            rows.extend(brief_rows(briefs, session.day))
+        written = lake.write(ANALYST_BRIEFS, ANALYST_BRIEFS.frame(rows), span, lane=lane)
+        return stored(ANALYST_BRIEFS, written, lane=lane)
+
+    return [analyst_briefs]

@@ -1,0 +1,152 @@
+"""What a decision may see: the newest facts that were knowable at a moment, and nothing else.
+
+A `FactBook` holds the facts of a range in memory, so that a walk over hundreds of slots reads the lake once; `at(as_of)` cuts it.
+The cut is by each row's `knowable_at`, the same rule as the lake's reader.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from trading_assets.core.money import share_ratio, usd
+from trading_assets.core.ports import Lake, Span
+from trading_assets.core.tables import Table
+from trading_assets.features.model import BREADTH, INDICATORS
+from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.regimes.model import REGIME_LABELS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Row = Mapping[str, Any]
+BEFORE_FIRST = timedelta(days=14)
+FACT_TABLES: tuple[Table, ...] = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BREADTH, REGIME_LABELS)
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFacts:
+    """The last session of one symbol.
+
+    `previous` holds the indicators of the session before it; `split_ratio` is that of a split which took effect since, else 1.
+    """
+
+    symbol: str
+    session: date
+    bar: Row
+    indicators: Row
+    previous: Row
+    regime: Row | None
+    split_ratio: Decimal
+
+    @property
+    def price(self) -> Decimal:
+        """The last close in today's share count, USD."""
+        return usd(usd(self.bar["close"]) / self.split_ratio)
+
+    @property
+    def view(self) -> str:
+        """The strategy-facing regime; "unknown" before there is enough history."""
+        return str(self.regime["strategy_view"]) if self.regime else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything knowable at `as_of`; `session` is the newest closed session among them."""
+
+    as_of: datetime
+    session: date | None
+    symbols: Mapping[str, SymbolFacts]
+    breadth: Row | None
+    market_regime: Row | None
+
+
+class FactBook:
+    """Facts of a range, by table and session."""
+
+    def __init__(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        self._bars = _Sessions(frames[DAILY_BARS.name])
+        self._indicators = _Sessions(frames[INDICATORS.name])
+        self._breadth = _Sessions(frames[BREADTH.name])
+        self._regimes = _Sessions(frames[REGIME_LABELS.name])
+        self._actions = frames[CORPORATE_ACTIONS.name].rows(named=True)
+
+    @classmethod
+    def load(cls, lake: Lake, span: Span, *, as_of: datetime) -> FactBook:
+        """Facts for decisions in the span: its sessions and the two weeks before the first."""
+        first = span.first - BEFORE_FIRST
+        return cls({t.name: lake.read(t, as_of=as_of, first=first, last=span.last) for t in FACT_TABLES})
+
+    def at(self, as_of: datetime) -> Facts:
+        """The cut at one moment."""
+        newest = self._bars.newest(as_of)
+        if newest is None:
+            return Facts(as_of, None, {}, None, None)
+        session = newest[0]
+        regimes = self._regimes.of(session, as_of)
+        symbols = {row["symbol"]: self._symbol(row, session, regimes, as_of) for row in newest[1]}
+        breadth = self._breadth.of(session, as_of)
+        return Facts(as_of, session, symbols, next(iter(breadth.values()), None), regimes.get("MARKET"))
+
+    def bars(self, session: date) -> Sequence[Row]:
+        """The bars of one session, for settlement after its close."""
+        return self._bars.rows(session)
+
+    def actions(self, session: date) -> Sequence[Row]:
+        """Corporate actions with that ex-date."""
+        return [row for row in self._actions if row["session"] == session]
+
+    def _symbol(self, bar: Row, session: date, regimes: Mapping[str, Row], as_of: datetime) -> SymbolFacts:
+        symbol = bar["symbol"]
+        earlier = self._indicators.before(session)
+        return SymbolFacts(
+            symbol=symbol,
+            session=session,
+            bar=bar,
+            indicators=self._indicators.of(session, as_of).get(symbol, {}),
+            previous=self._indicators.of(earlier, as_of).get(symbol, {}) if earlier else {},
+            regime=regimes.get(symbol),
+            split_ratio=self._split_since(symbol, session, as_of),
+        )
+
+    def _split_since(self, symbol: str, session: date, as_of: datetime) -> Decimal:
+        ratio = Decimal(1)
+        for row in self._actions:
+            in_force = row["session"] > session and row["knowable_at"] <= as_of
+            if row["symbol"] == symbol and row["kind"] == "split" and in_force:
+                ratio *= share_ratio(row["ratio"])
+        return ratio
+
+
+class _Sessions:
+    """Rows of one table by session, each row shown only from its own moment on."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._rows: dict[date, list[Row]] = {}
+        for row in frame.rows(named=True):
+            self._rows.setdefault(row["session"], []).append(row)
+        self._days = sorted(self._rows)
+        self._known = [max(row["knowable_at"] for row in self._rows[day]) for day in self._days]
+
+    def newest(self, as_of: datetime) -> tuple[date, list[Row]] | None:
+        """The newest session that is wholly knowable."""
+        position = bisect_right(self._known, as_of)
+        return (self._days[position - 1], self._rows[self._days[position - 1]]) if position else None
+
+    def before(self, day: date) -> date | None:
+        """The session in the table before `day`."""
+        position = bisect_right(self._days, day - timedelta(days=1))
+        return self._days[position - 1] if position else None
+
+    def of(self, day: date, as_of: datetime) -> Mapping[str, Row]:
+        """Rows of one session by symbol (or under "" where the table has none)."""
+        rows = self._rows.get(day, [])
+        return {str(row.get("symbol", "")): row for row in rows if row["knowable_at"] <= as_of}
+
+    def rows(self, day: date) -> list[Row]:
+        """All rows of one session."""
+        return self._rows.get(day, [])

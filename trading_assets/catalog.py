@@ -1,0 +1,73 @@
+"""How a declared table becomes a Dagster asset: key, schema, owner, and the metadata of what was stored."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.core.ports import Written
+from trading_assets.core.tables import Table
+from trading_assets.partitions import SESSIONS
+
+OWNERS = ["team:desk"]
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+_COLUMN_TYPES = {
+    "text": "text",
+    "day": "date",
+    "instant": "timestamp (UTC)",
+    "number": "double",
+    "count": "integer",
+    "flag": "boolean",
+    "usd": "decimal(18,4) USD",
+}
+
+
+def key_of(table: Table, lane: str | None = None) -> dg.AssetKey:
+    """The asset key of a table; results carry their lane."""
+    return dg.AssetKey([lane, table.name] if lane else [table.name])
+
+
+def schema_of(table: Table) -> dg.TableSchema:
+    """The table's columns for the UI."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                _COLUMN_TYPES[column.type],
+                description=column.doc,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def spec(
+    table: Table, *, group: str, kinds: set[str], deps: Sequence[Any] = (), lane: str | None = None
+) -> dg.AssetSpec:
+    """The asset spec of a table: one partition per session."""
+    return dg.AssetSpec(
+        key=key_of(table, lane),
+        description=table.doc,
+        group_name=group,
+        kinds=kinds,
+        owners=OWNERS,
+        deps=list(deps),
+        partitions_def=SESSIONS,
+        metadata={"dagster/column_schema": schema_of(table)},
+    )
+
+
+def stored(
+    table: Table, written: Written, *, lane: str | None = None, extra: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult[Any]:
+    """The result of an asset whose rows are in the lake."""
+    return dg.MaterializeResult(
+        asset_key=key_of(table, lane),
+        metadata={
+            "rows": written.rows,
+            "lake_file": dg.MetadataValue.path(written.version),
+            "changed": written.changed,
+            **(extra or {}),
+        },
+    )

@@ -1,0 +1,144 @@
+"""The decision cycle and the book's results as assets, one set for each lane.
+
+The backtest lane walks a whole range in one run and carries the book; the desk lane decides the one slot that is due, or refuses.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from resources.desk import BACKTEST, DESK, DeskResource
+from trading_assets.briefs.model import ANALYST_BRIEFS
+from trading_assets.catalog import SINGLE_RUN, key_of, spec, stored
+from trading_assets.core.errors import DeskError
+from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
+from trading_assets.features.model import INDICATORS
+from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.partitions import KNOWN_BEFORE, span_of
+from trading_assets.plans.model import TRADE_PLANS
+from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.signatures.model import VERDICTS
+from trading_assets.theses.model import THESES
+
+if TYPE_CHECKING:
+    from trading_assets.execution.lanes import Lane
+
+DECIDED = (THESES, TRADE_PLANS, VERDICTS, ORDERS)
+BOOKED = (FILLS, POSITIONS, ACCOUNT, TRADES)
+_FACTS = (DAILY_BARS, INDICATORS, REGIME_LABELS)
+
+
+class BacktestConfig(dg.Config):
+    """How a backtest begins: `fresh` opens a new book at the first session; otherwise the book of the session before goes on."""
+
+    fresh: bool = False
+
+
+class DecideConfig(dg.Config):
+    """The slot that was asked for; it must be the one that is due. Empty means whichever is due."""
+
+    slot: str = ""
+
+
+def _decided_specs(lane: str) -> list[dg.AssetSpec]:
+    facts = [dg.AssetDep(key_of(table), partition_mapping=KNOWN_BEFORE) for table in _FACTS]
+    deps: dict[str, list[Any]] = {
+        THESES.name: [key_of(ANALYST_BRIEFS, lane), *facts],
+        TRADE_PLANS.name: [key_of(THESES, lane), *facts],
+        VERDICTS.name: [key_of(TRADE_PLANS, lane)],
+        ORDERS.name: [key_of(VERDICTS, lane)],
+    }
+    return [spec(t, lane=lane, group=lane, kinds={"python", "parquet", "sqlite"}, deps=deps[t.name]) for t in DECIDED]
+
+
+def backtest_cycle() -> Sequence[Any]:
+    """The backtest lane's decision cycle."""
+
+    @dg.multi_asset(
+        specs=_decided_specs(BACKTEST), name="backtest_decisions", backfill_policy=SINGLE_RUN, pool="backtest_book"
+    )
+    def backtest_decisions(
+        context: dg.AssetExecutionContext, config: BacktestConfig, desk: DeskResource
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        """Walks the run's sessions in order and settles each; sessions done before a failure are kept."""
+        from trading_assets.execution.lanes import BacktestWalk
+
+        walk = BacktestWalk.begin(_lane(desk, BACKTEST), span_of(context.partition_keys), fresh=config.fresh)
+        try:
+            walk.walk()
+        except DeskError:
+            walk.store()
+            _log_done(context, walk.done)
+            raise
+        written = walk.store()
+        for table in DECIDED:
+            yield stored(table, written[table.name], lane=BACKTEST)
+
+    return [backtest_decisions]
+
+
+def desk_cycle() -> Sequence[Any]:
+    """The desk lane's decision cycle: exactly one due slot."""
+
+    @dg.multi_asset(specs=_decided_specs(DESK), name="desk_decisions", backfill_policy=SINGLE_RUN, pool="desk_book")
+    def desk_decisions(
+        context: dg.AssetExecutionContext, config: DecideConfig, desk: DeskResource
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        """Decides the slot that is due now; anything else is refused with the reason."""
+        from trading_assets.execution.lanes import decide_due, due_or_refused
+
+        lane = _lane(desk, DESK)
+        now = desk.clock().now()
+        slot = due_or_refused(lane.rules, list(context.partition_keys), config.slot, now=now)
+        result, written = decide_due(lane, slot)
+        seen = {
+            "slot": slot.label,
+            "reason": result.decision.reason,
+            "seconds_after_slot": (now - slot.at).total_seconds(),
+        }
+        for table in DECIDED:
+            yield stored(table, written[table.name], lane=DESK, extra=seen)
+
+    return [desk_decisions]
+
+
+def booked_assets(lane: str) -> Sequence[Any]:
+    """Fills, positions, account and trades, read from the lane's ledger in the same way in both lanes."""
+    sources = [key_of(ORDERS, lane), key_of(DAILY_BARS), key_of(CORPORATE_ACTIONS)]
+    deps: dict[str, list[Any]] = {
+        FILLS.name: sources,
+        POSITIONS.name: [key_of(FILLS, lane)],
+        ACCOUNT.name: [key_of(FILLS, lane)],
+        TRADES.name: [key_of(FILLS, lane)],
+    }
+
+    @dg.multi_asset(
+        specs=[spec(t, lane=lane, group=lane, kinds={"python", "parquet"}, deps=deps[t.name]) for t in BOOKED],
+        name=f"{lane}_booked",
+        backfill_policy=SINGLE_RUN,
+        pool=f"{lane}_book",
+    )
+    def booked(context: dg.AssetExecutionContext, desk: DeskResource) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        """Settles what is not settled yet, then shows the ledger's rows of the run's sessions."""
+        from trading_assets.execution.lanes import store_booked
+
+        written = store_booked(_lane(desk, lane), span_of(context.partition_keys))
+        for table in BOOKED:
+            yield stored(table, written[table.name], lane=lane)
+
+    return [booked]
+
+
+def _lane(desk: DeskResource, name: str) -> "Lane":
+    from trading_assets.execution.lanes import Lane
+
+    return Lane(desk.lake(), desk.gates(), desk.ledger(name), desk.rules(name))
+
+
+def _log_done(context: dg.AssetExecutionContext, done: Sequence[date]) -> None:
+    """Records the sessions that a failed walk finished: their rows are in the lake and the ledger."""
+    for table in DECIDED:
+        for day in done:
+            context.log_event(dg.AssetMaterialization(key_of(table, BACKTEST), partition=day.isoformat()))

@@ -1,0 +1,177 @@
+"""The two lanes over the one decision cycle: a backtest walks a range, the desk decides the slot that is due.
+
+Both write the same tables, read the same gates and use the same book-keeping; what differs is which sessions may run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from trading_assets.briefs.facts import BEFORE_FIRST, FactBook
+from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
+from trading_assets.briefs.rules import briefs_from_rows
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.errors import DataNotReady, SlotRefused
+from trading_assets.core.ports import GateBook, Lake, Span, Written
+from trading_assets.core.slots import NoSlot, Slot, due_slot
+from trading_assets.core.tables import Table
+from trading_assets.execution.cycle import SlotResult, World, decide_slot, settle_session, walk_session
+from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
+from trading_assets.execution.ports import LedgerSession, OrderLedger
+from trading_assets.execution.rules import Rules
+from trading_assets.execution.views import account_rows, fill_rows, order_rows, position_rows, trade_rows
+from trading_assets.plans.model import TRADE_PLANS
+from trading_assets.plans.trader import plan_rows
+from trading_assets.signatures.gates import FactGate
+from trading_assets.signatures.model import VERDICTS
+from trading_assets.signatures.risk_gate import verdict_rows
+from trading_assets.theses.model import THESES
+from trading_assets.theses.rules import thesis_rows
+
+DECIDED: tuple[Table, ...] = (THESES, TRADE_PLANS, VERDICTS, ORDERS)
+BOOKED: tuple[Table, ...] = (FILLS, POSITIONS, ACCOUNT, TRADES)
+_DAY = timedelta(days=1)
+Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where a lane's facts, gates and ledger are, and the rules that it runs by."""
+
+    lake: Lake
+    gates: GateBook
+    ledger: OrderLedger
+    rules: Rules
+
+    @property
+    def name(self) -> str:
+        """The book: desk or backtest."""
+        return self.rules.book
+
+
+@dataclass
+class BacktestWalk:
+    """A walk over a range, in one transaction per session; what is done before a failure stays done."""
+
+    lane: Lane
+    span: Span
+    done: list[date] = field(default_factory=list)
+    _rows: dict[str, list[Row]] = field(default_factory=lambda: {table.name: [] for table in DECIDED})
+
+    @classmethod
+    def begin(cls, lane: Lane, span: Span, *, fresh: bool) -> "BacktestWalk":
+        """Forgets what the new path replaces: everything when fresh, else everything from the span's first session on."""
+        first = date.min if fresh else span.first
+        with lane.ledger.session() as ledger:
+            ledger.rewind(first)
+        for table in (*DECIDED, *BOOKED):
+            lane.lake.forget(table, Span(span.last + _DAY, date.max), lane=lane.name)
+            if fresh:
+                lane.lake.forget(table, Span(date.min, span.first - _DAY), lane=lane.name)
+        return cls(lane, span)
+
+    def walk(self) -> None:
+        """Decides and settles every session of the span in order."""
+        sessions = XNYS.sessions(self.span.first, self.span.last)
+        world = load_world(self.lane, self.span, as_of=sessions[-1].close)
+        for session in sessions:
+            with self.lane.ledger.session() as ledger:
+                results = list(walk_session(session, world, self.lane.rules, ledger))
+            for result in results:
+                _collect(self._rows, result)
+            self.done.append(session.day)
+
+    def store(self) -> Mapping[str, Written]:
+        """Writes the rows of the sessions that are done; nothing when none is."""
+        if not self.done:
+            return {}
+        span = Span(self.done[0], self.done[-1])
+        return {
+            table.name: self.lane.lake.write(table, table.frame(self._rows[table.name]), span, lane=self.lane.name)
+            for table in DECIDED
+        }
+
+
+def load_world(lane: Lane, span: Span, *, as_of: datetime) -> World:
+    """Facts, gate verdicts and briefs for the decisions of a span, as known at `as_of`."""
+    reach = Span(span.first - BEFORE_FIRST, span.last)
+    rows = lane.lake.read(ANALYST_BRIEFS, as_of=as_of, first=span.first, last=span.last, lane=lane.name)
+    briefs: dict[str, list[Brief]] = {}
+    for row, brief in zip(rows.rows(named=True), briefs_from_rows(rows.rows(named=True)), strict=True):
+        briefs.setdefault(row["session"].isoformat(), []).append(brief)
+    facts = FactBook.load(lane.lake, span, as_of=as_of)
+    return World(facts, FactGate.load(lane.lake, lane.gates, reach), briefs)
+
+
+def due_or_refused(rules: Rules, keys: Sequence[str], label: str, *, now: datetime) -> Slot:
+    """The slot that is due now, if it is the one that was asked for; SlotRefused otherwise.
+
+    No keys, or an empty label, ask for whichever session or slot is due.
+    """
+    decisions = rules.settings.decisions
+    due = due_slot(XNYS, decisions.slots, as_of=now, grace=decisions.grace)
+    asked = f"{', '.join(keys) or 'today'} {label or 'whichever is due'}"
+    if isinstance(due, NoSlot):
+        raise SlotRefused(f"the desk decides due slots only; {due.reason}", value=asked)
+    if list(keys) not in ([], [due.session.key]) or label not in {"", due.label}:
+        raise SlotRefused("the desk decides due slots only", value=asked, bound=f"{due.session.key} {due.label} is due")
+    return due
+
+
+def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written]]:
+    """Decides a due slot and adds its rows to the session's partitions."""
+    day = slot.session.day
+    world = load_world(lane, Span(day, day), as_of=slot.at)
+    with lane.ledger.session() as ledger:
+        result = decide_slot(slot, world, lane.rules, ledger)
+    rows: dict[str, list[Row]] = {table.name: [] for table in DECIDED}
+    _collect(rows, result)
+    replacing = {"slot": [slot.label]}
+    written = {
+        table.name: lane.lake.merge(
+            table, table.frame(rows[table.name]), Span(day, day), replacing=replacing, lane=lane.name
+        )
+        for table in DECIDED
+    }
+    return result, written
+
+
+def store_booked(lane: Lane, span: Span) -> Mapping[str, Written]:
+    """Settles what is not settled yet, then writes the ledger's rows of the span's sessions."""
+    with lane.ledger.session() as ledger:
+        _settle_up_to(lane, span.last, ledger)
+        closes = ledger.closes(span.first, span.last)
+        missing = sorted({s.day for s in XNYS.sessions(span.first, span.last)} - {c.session for c in closes})
+        if missing and lane.name == "backtest":
+            raise DataNotReady("the backtest has not walked all sessions", value=str(missing[0]), hint="desk backtest")
+        rows = {
+            FILLS.name: fill_rows(ledger.fills(span.last), span),
+            POSITIONS.name: position_rows(closes),
+            ACCOUNT.name: account_rows(closes, ledger.decisions(span.first, span.last)),
+            TRADES.name: trade_rows(ledger, lane.lake, span),
+        }
+    return {table.name: lane.lake.write(table, table.frame(rows[table.name]), span, lane=lane.name) for table in BOOKED}
+
+
+def _settle_up_to(lane: Lane, last: date, ledger: LedgerSession) -> None:
+    """Settles every session since the newest close, in order; a book that never decided anything begins at `last`."""
+    newest = ledger.latest_close(last + _DAY)
+    first = XNYS.next(newest.session).day if newest else _first_decided(ledger, last)
+    pending = XNYS.sessions(first, last) if first <= last else ()
+    if pending:
+        world = load_world(lane, Span(first, last), as_of=pending[-1].close)
+        for session in pending:
+            settle_session(session, world, lane.rules, ledger)
+
+
+def _first_decided(ledger: LedgerSession, last: date) -> date:
+    decided = ledger.decisions(XNYS.first, last)
+    return decided[0].session if decided else last
+
+
+def _collect(rows: dict[str, list[Row]], result: SlotResult) -> None:
+    slot = result.slot
+    rows[THESES.name].extend(thesis_rows(result.theses, slot))
+    rows[TRADE_PLANS.name].extend(plan_rows([plan for plan, _ in result.judged], slot))
+    rows[VERDICTS.name].extend(verdict_rows(result.judged, slot))
+    rows[ORDERS.name].extend(order_rows(result.orders, result.intents, slot))

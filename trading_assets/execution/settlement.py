@@ -1,0 +1,81 @@
+"""Opening and settling a session of the paper book: corporate actions at the open, then one bar per symbol."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from trading_assets.core.calendar import Session
+from trading_assets.core.money import to_tick, usd
+from trading_assets.execution.corporate import Action, apply_actions
+from trading_assets.execution.matching import match_session
+from trading_assets.execution.model import Book, Costs, Fill, PriceBar
+from trading_assets.execution.ports import DividendPaid, SessionClose
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session's book at its open, last known prices in today's share count, and what the day's actions paid."""
+
+    book: Book
+    prices: Mapping[str, Decimal]
+    dividends: tuple[DividendPaid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A settled session."""
+
+    close: SessionClose
+    fills: tuple[Fill, ...]
+    dividends: tuple[DividendPaid, ...]
+
+
+def open_session(book: Book, prices: Mapping[str, Decimal], actions: Sequence[Row], session: Session) -> Opening:
+    """The book that was carried into a session, after the session's splits and dividends.
+
+    Args:
+        prices: Last closes of the symbols held, USD in the share count of the session before.
+        actions: Rows of CORPORATE_ACTIONS with this ex-date.
+    """
+    due = [Action.from_row(row) for row in actions]
+    result = apply_actions(book, due, session=session.day, last_close=prices)
+    splits = {action.symbol: action.ratio for action in due if action.kind == "split"}
+    adjusted = {symbol: usd(price / splits.get(symbol, Decimal(1))) for symbol, price in prices.items()}
+    return Opening(result.book, adjusted, result.payments)
+
+
+def settle(session: Session, opening: Opening, bars: Sequence[Row], costs: Costs) -> Settled:
+    """Matches the opening book against the session's bars and values it at their closes."""
+    priced = {bar.symbol: bar for bar in (price_bar(row) for row in bars)}
+    matched = match_session(opening.book, priced, costs)
+    prices = {
+        symbol: priced[symbol].close if symbol in priced else opening.prices[symbol]
+        for symbol in matched.book.positions
+    }
+    close = SessionClose(
+        session=session.day,
+        book=matched.book,
+        prices=prices,
+        fees=sum((fill.fee for fill in matched.fills), Decimal(0)),
+        dividends=sum((paid.amount for paid in opening.dividends), Decimal(0)),
+        traded_value=sum((fill.price * fill.quantity for fill in matched.fills), Decimal(0)),
+    )
+    return Settled(close, matched.fills, opening.dividends)
+
+
+def price_bar(row: Row) -> PriceBar:
+    """A row of DAILY_BARS in exact cents and whole shares."""
+    return PriceBar(
+        symbol=row["symbol"],
+        session=row["session"],
+        start=row["start"],
+        end=row["knowable_at"],
+        open=to_tick(row["open"]),
+        high=to_tick(row["high"]),
+        low=to_tick(row["low"]),
+        close=to_tick(row["close"]),
+        volume=int(Decimal(str(row["volume"])).to_integral_value(rounding=ROUND_HALF_EVEN)),
+    )

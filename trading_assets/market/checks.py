@@ -1,0 +1,80 @@
+"""The quality gate as blocking asset checks, and as records in the ledger that decisions read."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from resources.desk import DeskResource
+from trading_assets.catalog import key_of
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.ports import GateRecord
+from trading_assets.core.tables import Table
+from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS, INTRADAY_BARS
+from trading_assets.partitions import SESSIONS, span_of
+
+if TYPE_CHECKING:
+    from trading_assets.market.quality import SessionVerdict
+
+HISTORY = timedelta(days=60)
+_SHOWN = 20
+
+
+@dg.asset_check(
+    asset=key_of(DAILY_BARS),
+    name="quality",
+    description="Great Expectations suite: prices, duplicates, missing sessions, staleness, volume, unexplained jumps.",
+    blocking=True,
+    partitions_def=SESSIONS,
+    additional_deps=[key_of(CORPORATE_ACTIONS)],
+)
+def daily_bars_quality(context: dg.AssetCheckExecutionContext, desk: DeskResource) -> dg.AssetCheckResult:
+    """Judges the run's sessions and records one verdict for each."""
+    from trading_assets.market.quality import judge_daily
+
+    span = span_of(list(context.partition_keys))
+    lake, as_of = desk.lake(), XNYS.session(span.last).close
+    first = span.first - HISTORY
+    bars = lake.read(DAILY_BARS, as_of=as_of, first=first, last=span.last)
+    actions = lake.read(CORPORATE_ACTIONS, as_of=as_of, first=first, last=span.last)
+    verdicts = judge_daily(bars, actions, span=span, calendar=XNYS)
+    return _recorded(DAILY_BARS, verdicts, lake.versions(DAILY_BARS, span), desk)
+
+
+@dg.asset_check(
+    asset=key_of(INTRADAY_BARS),
+    name="quality",
+    description="Great Expectations suite: prices, duplicates, bars inside the session, volume.",
+    blocking=True,
+    partitions_def=SESSIONS,
+)
+def intraday_bars_quality(context: dg.AssetCheckExecutionContext, desk: DeskResource) -> dg.AssetCheckResult:
+    """Judges the run's sessions and records one verdict for each."""
+    from trading_assets.market.quality import judge_intraday
+
+    span = span_of(list(context.partition_keys))
+    lake = desk.lake()
+    bars = lake.read(INTRADAY_BARS, as_of=XNYS.session(span.last).close, first=span.first, last=span.last)
+    verdicts = judge_intraday(bars, span=span, calendar=XNYS)
+    return _recorded(INTRADAY_BARS, verdicts, lake.versions(INTRADAY_BARS, span), desk)
+
+
+def _recorded(
+    table: Table, verdicts: Sequence["SessionVerdict"], versions: Mapping[date, str], desk: DeskResource
+) -> dg.AssetCheckResult:
+    records = [GateRecord(table.name, v.session, versions[v.session], v.passed, v.failures) for v in verdicts]
+    desk.gates().record_gates(records, as_of=desk.clock().now())
+    failures = [f"{v.session}: {sentence}" for v in verdicts for sentence in v.failures]
+    warnings = [f"{v.session}: {sentence}" for v in verdicts for sentence in v.warnings]
+    return dg.AssetCheckResult(
+        passed=not failures,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(failures[:3]) or f"{len(verdicts)} sessions passed",
+        metadata={
+            "sessions": len(verdicts),
+            "sessions_failed": len({v.session for v in verdicts if not v.passed}),
+            "failures": dg.MetadataValue.md("\n".join(f"- {line}" for line in failures[:_SHOWN]) or "none"),
+            "warnings": dg.MetadataValue.md("\n".join(f"- {line}" for line in warnings[:_SHOWN]) or "none"),
+        },
+    )
