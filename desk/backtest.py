@@ -10,11 +10,11 @@ from desk.summary import show_summary
 from resources.desk import BACKTEST, DeskResource
 from trading_assets.catalog import key_of
 from trading_assets.core.calendar import XNYS
+from trading_assets.core.errors import DataNotReady
 from trading_assets.core.ports import Span
 from trading_assets.features.model import BREADTH, INDICATORS
-from trading_assets.jobs import BACKTEST_JOB, PREMARKET
+from trading_assets.jobs import BACKTEST_RANGE, PREMARKET
 from trading_assets.market.model import DAILY_BARS
-from trading_assets.core.errors import DataNotReady
 from trading_assets.regimes.model import REGIME_LABELS
 
 
@@ -31,7 +31,7 @@ def walk_range(span: Span, *, fresh: bool, config: dict[str, Any]) -> Outcome:
     if warm_up is not None and not warm_up.success:
         return warm_up
     ops = {**config, "backtest_decisions": {"config": {"fresh": fresh}}}
-    return run_job(BACKTEST_JOB, span, config=ops, label="backtest")
+    return run_job(BACKTEST_RANGE, span, config=ops, label="backtest")
 
 
 def _facts_before(span: Span) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""`desk doctor`: is the installation fit to run, and is what it stored still what it wrote?"""
+"""`desk doctor` says whether the installation is fit to run, and whether what it stored is still what it wrote."""
 
 import importlib.metadata
 import shutil

@@ -8,7 +8,7 @@ import typer
 
 from desk.runner import Outcome
 
-AS_JSON = typer.Option(False, "--json", help="One JSON object on stdout instead of a table.")
+AS_JSON = typer.Option("--json", help="One JSON object on stdout instead of a table.")
 
 
 def say(text: str) -> None:

@@ -15,4 +15,4 @@ def run_ui(port: int) -> None:
     say(f"http://127.0.0.1:{port} (Dagster's home is {home.dagster}); stop it with Ctrl-C")
     dagster = str(Path(sys.executable).with_name("dagster"))
     os.chdir(PROJECT)
-    os.execv(dagster, [dagster, "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(PROJECT / "workspace.yaml")])
+    os.execv(dagster, [dagster, "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(PROJECT / "workspace.yaml")])  # noqa: S606 - our own interpreter's dagster, no shell

@@ -15,6 +15,7 @@ from trading_assets.core.preferences import load_preferences
 from trading_assets.core.settings import Home, Settings, config_folder, desk_home, load_settings
 
 if TYPE_CHECKING:
+    from dagster_duckdb import DuckDBResource
     from sqlalchemy import Engine
 
     from resources.lake import ParquetLake
@@ -75,6 +76,12 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         name = provider or market.provider
         path = files_path or market.files_path
         return provider_named(name, files_path=path, as_of=self.clock().now(), cache=self.home().root / "cache")
+
+    def warehouse(self, lane: str) -> DuckDBResource:
+        """The lane's DuckDB file with the dbt models; one step at a time may open it."""
+        from dagster_duckdb import DuckDBResource
+
+        return DuckDBResource(database=str(self.home().warehouse / f"{lane}.duckdb"))
 
     def engine(self, lane: str) -> Engine:
         """The lane's ledger file; money is synced in full on the desk, a backtest can be walked again."""

@@ -17,7 +17,6 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 
-
 BATCH_SIZE = 1000
 
 
@@ -39,14 +38,26 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         return cls(base_dir=str(folder), inst_data=inst_data, **config_value)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Stores asset events of one run in one transaction per database; anything else goes the stock way."""
-        if not _one_run_of_asset_events(events):
+        """Stores asset events of one run and type in one transaction per database; anything else goes the stock way.
+
+        Dagster answers a failed batch by storing its events one by one, so a failure must leave nothing of the batch behind.
+        """
+        if not _alike_asset_events(events):
             super().store_event_batch(events)
             return
         rows = [self._event_to_row(event) for event in events]
-        with self.run_connection(events[0].run_id) as run:
-            run.execute(SqlEventLogStorageTable.insert(), rows)
         insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+        with self.run_connection(events[0].run_id) as run:
+            stored: list[int] = list(run.execute(insert, rows).scalars())
+        try:
+            self._store_in_index(events, rows, insert)
+        except Exception:
+            with self.run_connection(events[0].run_id) as run:
+                first_to_last = SqlEventLogStorageTable.c.id.between(stored[0], stored[-1])
+                run.execute(SqlEventLogStorageTable.delete().where(first_to_last))
+            raise
+
+    def _store_in_index(self, events: Sequence[EventLogEntry], rows: list[dict[str, Any]], insert: Any) -> None:
         with self.index_transaction() as index:
             ids: list[int] = list(index.execute(insert, rows).scalars())
             self._store_asset_event_tags(index, events, ids)
@@ -55,6 +66,6 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 self._store_asset_event(index, event, event_id)
 
 
-def _one_run_of_asset_events(events: Sequence[EventLogEntry]) -> bool:
-    same_run = len({event.run_id for event in events}) == 1
-    return same_run and all(event.dagster_event_type in ASSET_EVENTS for event in events)
+def _alike_asset_events(events: Sequence[EventLogEntry]) -> bool:
+    kinds = {(event.run_id, event.dagster_event_type if event.is_dagster_event else None) for event in events}
+    return len(kinds) == 1 and next(iter(kinds))[1] in ASSET_EVENTS

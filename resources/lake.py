@@ -3,28 +3,39 @@
 A file is named `<generation>.<first session>.<last session>.<digest>.parquet` and is never changed. A write goes to a temporary
 name, is synced, and is then renamed; readers see the old file or the new one and never a part of either. Where files overlap,
 each session is read from the file with the highest generation that covers it, so re-running one day of a ten-year backfill adds
-one small file. Generations are handed out under a lock that the kernel drops when its holder dies.
+one small file. An empty file that ends in `.gone` instead hides the sessions of older files. Generations are handed out under a
+lock that the kernel drops when its holder dies.
+
+Parquet readers return other numbers, and no error, for most flipped bits. So a file counts only while its bytes match the digest
+in its name; each process checks that once for each file.
 """
 
+import errno
 import fcntl
 import hashlib
+import io
 import os
-import uuid
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
 
 from trading_assets.core.calendar import XNYS
-from trading_assets.core.errors import LakeDamaged, PermanentFailure, TableMismatch
+from trading_assets.core.errors import DeskError, LakeDamaged, PermanentFailure, TableMismatch, TransientFailure
 from trading_assets.core.ports import Span, Written
 from trading_assets.core.tables import FACTS, Table
 
-_EVER = datetime(9999, 1, 1, tzinfo=UTC)
-_DAY = timedelta(days=1)
+_LOCK = ".lock"
+_UNFINISHED = ".unfinished.tmp"
+_GONE = ".gone"
+_PARQUET = ".parquet"
+_DIGITS = 12
+_PERSON_MUST_ACT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +49,21 @@ class _Stored:
     def version(self) -> str:
         return self.path.stem
 
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """The part of a stored file that no newer file covers."""
-
-    stored: _Stored
-    first: date
-    last: date
+    @property
+    def is_gone(self) -> bool:
+        return self.path.suffix == _GONE
 
     @property
-    def whole(self) -> bool:
-        return (self.first, self.last) == (self.stored.first, self.stored.last)
+    def days(self) -> Sequence[date]:
+        return _sessions(self.first, self.last)
 
 
 class ParquetLake:
-    """The Lake port over a folder: `<root>/<lane>/<table>/`."""
+    """The Lake port over a folder: `<root>/<lane>/<table>/`.
+
+    Every method raises LakeDamaged for a file that is not what its name says, PermanentFailure where the folder may not be read or
+    written, and TransientFailure where the disk is full or fails. None of them leaves a part of a write that a reader could see.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -71,14 +81,14 @@ class ParquetLake:
         """See the port. `as_of` must carry a time zone."""
         if as_of.tzinfo is None:
             raise PermanentFailure("as_of must carry a time zone", value=as_of)
-        span = Span(first or date.min, last or date.max)
-        frame = self._rows(table, lane, span).filter(pl.col("knowable_at") <= as_of)
+        holders = self._holders(table, lane, Span(first or date.min, last or date.max))
+        frame = self._rows(table, holders).filter(pl.col("knowable_at") <= as_of.astimezone(UTC))
         if symbols is not None:
             frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
         return frame.sort(*table.key)
 
     def write(self, table: Table, frame: pl.DataFrame, span: Span, *, lane: str = FACTS) -> Written:
-        """See the port."""
+        """See the port. A damaged file does not stand in the way of its replacement."""
         rows = _inside(table, table.conform(frame), span)
         with self._locked(table, lane) as folder:
             return self._publish(table, lane, folder, rows, span)
@@ -94,155 +104,238 @@ class ParquetLake:
     ) -> Written:
         """See the port."""
         rows = _inside(table, table.conform(frame), span)
-        matches = pl.all_horizontal(pl.col(column).is_in(list(values)) for column, values in replacing.items())
+        matches = pl.all_horizontal(
+            pl.col(column).is_in(list(values)).fill_null(value=False) for column, values in replacing.items()
+        )
         strangers = rows.filter(~matches).select(list(replacing)).unique()
         if strangers.height:
             raise TableMismatch(
                 f"rows for {table.name} are not of what is being replaced", value=strangers.rows()[:3], bound=replacing
             )
         with self._locked(table, lane) as folder:
-            others = self._rows(table, lane, span).filter(~matches)
+            others = self._rows(table, self._holders(table, lane, span)).filter(~matches)
             together = table.conform(pl.concat([others, rows]))
             return self._publish(table, lane, folder, together, span)
 
     def versions(self, table: Table, span: Span, *, lane: str = FACTS) -> Mapping[date, str]:
         """See the port."""
-        found: dict[date, str] = {}
-        for piece in self._pieces(table, lane, span):
-            for session in XNYS.sessions(piece.first, piece.last):
-                found[session.day] = piece.stored.version
-        return found
-
-    def paths(self, table: Table, *, lane: str = FACTS) -> tuple[Path, ...]:
-        """Every file that holds at least one session which no newer file covers."""
-        pieces = self._pieces(table, lane, Span(date.min, date.max))
-        return tuple(sorted({piece.stored.path for piece in pieces}))
+        return {day: stored.version for day, stored in self._holders(table, lane, span).items()}
 
     def forget(self, table: Table, span: Span, *, lane: str) -> None:
         """Hides the span's sessions: results of a path that is being walked anew. Stored files stay as they are."""
         with self._locked(table, lane) as folder:
-            held = self._pieces(table, lane, span)
-            if held and self._rows(table, lane, span).height:
-                self._publish(table, lane, folder, table.empty(), Span(held[0].first, held[-1].last))
+            held = self._holders(table, lane, span)
+            if held:
+                self._store(folder, f"{min(held)}.{max(held)}{_GONE}", b"")
 
     def damage(self) -> tuple[str, ...]:
-        """One sentence per file whose bytes do not match its name, or that a killed writer left behind."""
-        problems = [
-            f"{path.relative_to(self._root)}: bytes do not match the digest in its name"
-            for path in sorted(self._root.rglob("*.parquet"))
-            if _digest(path) != path.stem.rsplit(".", 1)[-1]
-        ]
-        leftovers = [f"{path.relative_to(self._root)}: left by a killed writer" for path in self._root.rglob("*.tmp")]
-        return (*problems, *sorted(leftovers))
+        """One sentence per file whose bytes or name no writer made, or that a killed writer left behind."""
+        problems = []
+        for folder in sorted(path for path in self._root.glob("*/*") if path.is_dir()):
+            for path in sorted(folder.iterdir()):
+                problem = _problem(path)
+                if problem:
+                    problems.append(f"{path.relative_to(self._root)}: {problem}")
+        return tuple(problems)
 
     def _publish(self, table: Table, lane: str, folder: Path, rows: pl.DataFrame, span: Span) -> Written:
-        held = self._pieces(table, lane, span)
-        if _covers(held, span) and self._rows(table, lane, span).sort(*table.key).equals(rows):
-            return Written(held[-1].stored.version, rows.height, changed=False)
-        generation = 1 + max((stored.generation for stored in _stored(folder)), default=0)
-        temporary = folder / f".{uuid.uuid4().hex}.tmp"
-        rows.write_parquet(temporary, compression="zstd")
-        _sync(temporary)
-        name = f"{generation:08d}.{span.first}.{span.last}.{_digest(temporary)}.parquet"
-        temporary.rename(folder / name)
-        _sync(folder)
-        return Written(name.removesuffix(".parquet"), rows.height, changed=True)
+        held = self._holders(table, lane, span)
+        if len(held) == len(_sessions(span.first, span.last)) and self._same(table, held, rows):
+            return Written(held[max(held)].version, rows.height, changed=False)
+        content = io.BytesIO()
+        rows.write_parquet(content, compression="zstd")
+        data = content.getvalue()
+        digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
+        path = self._store(folder, f"{span.first}.{span.last}.{digest}{_PARQUET}", data)
+        return Written(path.stem, rows.height, changed=True)
 
-    def _rows(self, table: Table, lane: str, span: Span) -> pl.DataFrame:
-        pieces = self._pieces(table, lane, span)
-        wanted = [piece.stored.path for piece in pieces if piece.whole]
-        frames = [self._scan(table, wanted)] if wanted else []
-        for piece in pieces:
-            if not piece.whole:
-                inside = pl.col("session").is_between(piece.first, piece.last)
-                frames.append(self._scan(table, [piece.stored.path]).filter(inside))
+    def _same(self, table: Table, held: Mapping[date, _Stored], rows: pl.DataFrame) -> bool:
+        try:
+            return self._rows(table, held).sort(*table.key).equals(rows)
+        except LakeDamaged:
+            return False
+
+    def _store(self, folder: Path, name: str, data: bytes) -> Path:
+        """Puts the bytes under the next generation's name; needs the folder's lock."""
+        generation = 1 + max((stored.generation for stored in _stored(folder)), default=0)
+        unfinished, path = folder / _UNFINISHED, folder / f"{generation:08d}.{name}"
+        try:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        _sync_folder(folder)
+        return path
+
+    def _rows(self, table: Table, holders: Mapping[date, _Stored]) -> pl.DataFrame:
+        held: dict[_Stored, list[date]] = {}
+        for day, stored in holders.items():
+            held.setdefault(stored, []).append(day)
+        whole = [stored.path for stored, days in held.items() if len(days) == len(stored.days)]
+        frames = [_scan(table, whole)] if whole else []
+        frames.extend(
+            _scan(table, [stored.path]).filter(pl.col("session").is_in(days))
+            for stored, days in held.items()
+            if len(days) < len(stored.days)
+        )
         return pl.concat(frames) if frames else table.empty()
 
-    def _scan(self, table: Table, paths: Sequence[Path]) -> pl.DataFrame:
-        try:
-            frame = pl.read_parquet(list(paths), glob=False)
-        except (pl.exceptions.PolarsError, OSError) as broken:
-            names = ", ".join(path.name for path in paths)
-            raise LakeDamaged(
-                f"table {table.name} cannot be read: {broken}", value=names, hint="desk doctor names the damaged file"
-            ) from broken
-        if dict(frame.schema) != dict(table.polars_schema()):
-            raise LakeDamaged(
-                f"table {table.name} is stored with other columns than this version declares",
-                value=dict(frame.schema),
-                hint="materialize the table again",
-            )
-        return frame
-
-    def _pieces(self, table: Table, lane: str, span: Span) -> list[_Piece]:
-        stored = [s for s in _stored(self._folder(table, lane)) if s.first <= span.last and s.last >= span.first]
-        pieces: list[_Piece] = []
-        open_spans = [(span.first, span.last)]
-        for file in sorted(stored, key=lambda s: s.generation, reverse=True):
-            still_open: list[tuple[date, date]] = []
-            for first, last in open_spans:
-                start, end = max(first, file.first), min(last, file.last)
-                if start > end:
-                    still_open.append((first, last))
-                    continue
-                pieces.append(_Piece(file, start, end))
-                still_open.extend(_around(first, last, start, end))
-            open_spans = still_open
-        return sorted(pieces, key=lambda piece: piece.first)
-
-    def _folder(self, table: Table, lane: str) -> Path:
-        return self._root / lane / table.name
+    def _holders(self, table: Table, lane: str, span: Span) -> Mapping[date, _Stored]:
+        """For each stored session of the span, the newest file that covers it, in order of sessions."""
+        newest: dict[date, _Stored] = {}
+        for stored in sorted(_stored(self._root / lane / table.name), key=lambda s: s.generation):
+            days = _sessions(max(stored.first, span.first), min(stored.last, span.last))
+            newest.update(dict.fromkeys(days, stored))
+        return {day: newest[day] for day in sorted(newest) if not newest[day].is_gone}
 
     @contextmanager
     def _locked(self, table: Table, lane: str) -> Iterator[Path]:
-        folder = self._folder(table, lane)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-
-
-def _stored(folder: Path) -> Iterator[_Stored]:
-    if not folder.is_dir():
-        return
-    for path in folder.glob("*.parquet"):
+        folder = self._root / lane / table.name
         try:
-            generation, first, last, _ = path.stem.split(".")
-            yield _Stored(path, int(generation), date.fromisoformat(first), date.fromisoformat(last))
-        except ValueError as strange:
-            raise LakeDamaged(
-                "a file in the lake has a name that no writer gives", value=path.name, hint="move it out of the lake"
-            ) from strange
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                _sync_folder(folder.parent)
+                _sync_folder(self._root)
+            with (folder / _LOCK).open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield folder
+        except OSError as failed:
+            raise _typed(failed, folder) from failed
 
 
-def _around(first: date, last: date, start: date, end: date) -> Iterator[tuple[date, date]]:
-    if first < start:
-        yield first, start - _DAY
-    if end < last:
-        yield end + _DAY, last
+def _stored(folder: Path) -> list[_Stored]:
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as failed:
+        raise _typed(failed, folder) from failed
+    return [_named(path) for path in paths if path.suffix in {_PARQUET, _GONE}]
 
 
-def _covers(pieces: Sequence[_Piece], span: Span) -> bool:
-    covered = sum((piece.last - piece.first).days + 1 for piece in pieces)
-    return bool(pieces) and covered == (span.last - span.first).days + 1
+def _named(path: Path) -> _Stored:
+    try:
+        generation, first, last, *_ = path.stem.split(".")
+        return _Stored(path, int(generation), date.fromisoformat(first), date.fromisoformat(last))
+    except ValueError as strange:
+        raise LakeDamaged(
+            "a file in the lake has a name that no writer gives", value=path.name, hint="move it out of the lake"
+        ) from strange
+
+
+def _scan(table: Table, paths: Sequence[Path]) -> pl.DataFrame:
+    for path in paths:
+        _refuse_damaged(table, path)
+    try:
+        frame = pl.read_parquet(list(paths), glob=False)
+    except pl.exceptions.PolarsError as differing:
+        raise _other_columns(table, paths) from differing
+    if dict(frame.schema) != dict(table.polars_schema()):
+        raise _other_columns(table, paths)
+    return frame
+
+
+def _other_columns(table: Table, paths: Sequence[Path]) -> LakeDamaged:
+    """What is wrong with sound files that cannot be read as the table: the first whose columns differ is named."""
+    declared = dict(table.polars_schema())
+    stored = {path: dict(pl.read_parquet_schema(path)) for path in paths}
+    path, actual = next((pair for pair in stored.items() if pair[1] != declared), (paths[0], declared))
+    differing = sorted(name for name in declared | actual if actual.get(name) != declared.get(name))
+    return LakeDamaged(
+        f"{path.name} of table {table.name} is stored with other columns than this version declares",
+        value={name: str(actual.get(name, "missing")) for name in differing},
+        bound={name: str(declared.get(name, "not declared")) for name in differing},
+        hint=_anew(table, path),
+    )
+
+
+def _refuse_damaged(table: Table, path: Path) -> None:
+    try:
+        status = path.stat()
+        sound = _was_sound(path, status.st_size, status.st_mtime_ns)
+    except OSError as failed:
+        raise _typed(failed, path) from failed
+    if not sound:
+        raise LakeDamaged(
+            f"{path.name} of table {table.name} does not hold the bytes that its name promises",
+            value=path,
+            hint=_anew(table, path),
+        )
+
+
+def _anew(table: Table, path: Path) -> str:
+    stored = _named(path)
+    return f"move the file out of the lake, then materialize {table.name} of {stored.first} to {stored.last} again"
+
+
+@lru_cache(maxsize=100_000)
+def _was_sound(path: Path, size: int, changed_ns: int) -> bool:  # noqa: ARG001 - a changed file is examined again
+    return _is_sound(path)
+
+
+def _is_sound(path: Path) -> bool:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS] == path.stem.rsplit(".", 1)[-1]
+
+
+def _problem(path: Path) -> str | None:
+    if path.name == _LOCK:
+        return None
+    if path.name == _UNFINISHED:
+        return None if _is_locked(path.parent) else "left by a killed writer; the next write replaces it"
+    if path.suffix not in {_PARQUET, _GONE}:
+        return "no writer of the lake makes such a file"
+    try:
+        _named(path)
+        sound = path.suffix == _GONE or _is_sound(path)
+    except LakeDamaged as strange:
+        return strange.what
+    except OSError as failed:
+        return f"cannot be read: {failed.strerror}"
+    return None if sound else "bytes do not match the digest in its name"
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def _inside(table: Table, frame: pl.DataFrame, span: Span) -> pl.DataFrame:
-    outside = frame.filter(~pl.col("session").is_between(span.first, span.last))["session"].unique()
+    sessions = _sessions(span.first, span.last)
+    if not sessions:
+        raise TableMismatch(f"rows for {table.name} need a span with a session", value=f"{span.first} to {span.last}")
+    written = frame["session"].unique().sort()
+    outside = written.filter(~written.is_in(list(sessions)))
     if outside.len():
         raise TableMismatch(
             f"rows for {table.name} lie outside the sessions being written",
-            value=[str(day) for day in outside.sort().head(3)],
-            bound=f"{span.first} to {span.last}",
+            value=[str(day) for day in outside.head(3)],
+            bound=f"sessions from {span.first} to {span.last}",
         )
     return frame
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def _sessions(first: date, last: date) -> Sequence[date]:
+    return XNYS.days[bisect_left(XNYS.days, first) : bisect_right(XNYS.days, last)]
 
 
-def _sync(path: Path) -> None:
+def _typed(failed: OSError, where: Path) -> DeskError:
+    what = f"the lake cannot use {failed.filename or where}: {failed.strerror}"
+    if failed.errno in _PERSON_MUST_ACT:
+        return PermanentFailure(what, hint="make the folder readable and writable for this user")
+    return TransientFailure(what, hint="make room or mend the disk, then run this again")
+
+
+def _sync_folder(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -5,15 +5,15 @@ The report is its own job: a blocking check that stops the day's facts would oth
 
 import dagster as dg
 
-from trading_assets.jobs import POSTCLOSE, REPORT
+from trading_assets.jobs import REPORT, postclose, report
 
 _DESCRIPTION = "Makes the session's improvement report when the post-close run has ended."
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[dg.JobSelector(job_name=POSTCLOSE)],
-    request_jobs=[dg.JobSelector(job_name=REPORT)],
+    monitored_jobs=[postclose],
+    request_jobs=[report],
     description=_DESCRIPTION,
 )
 def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
@@ -23,8 +23,8 @@ def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
-    monitored_jobs=[dg.JobSelector(job_name=POSTCLOSE)],
-    request_jobs=[dg.JobSelector(job_name=REPORT)],
+    monitored_jobs=[postclose],
+    request_jobs=[report],
     description=_DESCRIPTION,
 )
 def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:

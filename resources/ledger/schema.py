@@ -1,13 +1,16 @@
 """Tables of the ledger. Unique indexes make repetition harmless; money is an exact integer of hundredths of a cent."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.money import PLACES
 
 HEAD = "0001"
+_SCALED_MAX = 2**63 - 1
 
 
 class Usd(sa.types.TypeDecorator[Decimal]):
@@ -17,12 +20,19 @@ class Usd(sa.types.TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """To hundredths of a cent; an amount with more places is a bug and is refused."""
+        """To hundredths of a cent; an amount that the column cannot hold to the last place is a bug and is refused."""
         if value is None:
             return None
-        scaled = value.scaleb(PLACES)
-        if scaled != scaled.to_integral_value():
-            raise ValueError(f"{value} has more than {PLACES} places and cannot be booked")
+        if not value.is_finite():
+            raise PermanentFailure("an amount that is not finite cannot be booked", value=value)
+        # Decimal arithmetic would round to the context's precision before the places can be counted.
+        scaled = Fraction(value) * 10**PLACES
+        if scaled.denominator != 1:
+            raise PermanentFailure("an amount has too many places to be booked", value=value, bound=f"{PLACES} places")
+        if abs(scaled) > _SCALED_MAX:
+            raise PermanentFailure(
+                "an amount is too large to be booked", value=value, bound=f"{_SCALED_MAX} / 10^{PLACES}"
+            )
         return int(scaled)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from resources.ledger import schema as t
+from resources.ledger.engine import transaction
 from trading_assets.core.errors import DuplicateDecision, PermanentFailure
 from trading_assets.core.ports import GateRecord, Span
 from trading_assets.execution.model import Fill, Order
@@ -35,7 +36,7 @@ class SqlLedger:
     @contextmanager
     def session(self) -> Iterator["SqlLedgerSession"]:
         """See the port."""
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             yield SqlLedgerSession(connection, self._book)
 
 
@@ -58,6 +59,7 @@ class SqlLedgerSession:
             ) from twice
         if intents:
             self._connection.execute(t.INTENTS.insert(), [self._intent_row(intent) for intent in intents])
+        if orders:
             self._connection.execute(t.ORDERS.insert(), [self._order_row(order) for order in orders])
 
     def decisions(self, first: date, last: date) -> Sequence[Decision]:
@@ -153,7 +155,7 @@ class SqlLedgerSession:
 
     def add_halt(self, cause: str, *, as_of: datetime) -> None:
         """See the port."""
-        self._connection.execute(t.HALTS.insert(), {"book": self._book, "cause": cause, "at": as_of.isoformat()})
+        self._connection.execute(t.HALTS.insert(), {"book": self._book, "cause": cause, "at": _utc(as_of)})
 
     def acknowledge(self, halt_id: int, reason: str, *, as_of: datetime) -> None:
         """The operator's answer to a halt; it must name an open halt of this book and say why trading may go on."""
@@ -163,7 +165,7 @@ class SqlLedgerSession:
             raise PermanentFailure(
                 "only the open halt can be acknowledged, with a reason", value=halt_id, bound=open_now
             )
-        row = {"halt_id": halt_id, "reason": reason, "at": as_of.isoformat()}
+        row = {"halt_id": halt_id, "reason": reason, "at": _utc(as_of)}
         self._connection.execute(t.ACKNOWLEDGEMENTS.insert(), row)
 
     def rewind(self, first: date) -> None:
@@ -172,9 +174,12 @@ class SqlLedgerSession:
             raise PermanentFailure("only a backtest's book can be walked again", value=self._book, bound=REWINDABLE)
         for table in _REWOUND:
             self._connection.execute(table.delete().where(table.c.book == self._book, table.c.session >= first))
-        forgotten = sa.select(t.HALTS.c.id).where(t.HALTS.c.book == self._book, t.HALTS.c.at >= first.isoformat())
-        self._connection.execute(t.ACKNOWLEDGEMENTS.delete().where(t.ACKNOWLEDGEMENTS.c.halt_id.in_(forgotten)))
-        self._connection.execute(t.HALTS.delete().where(t.HALTS.c.id.in_(forgotten)))
+        begun, halts, answers = first.isoformat(), t.HALTS.c, t.ACKNOWLEDGEMENTS.c
+        mine = sa.select(halts.id).where(halts.book == self._book)
+        late = mine.where(halts.at >= begun)
+        answered_late = answers.halt_id.in_(mine) & (answers.at >= begun)
+        self._connection.execute(t.ACKNOWLEDGEMENTS.delete().where(answered_late | answers.halt_id.in_(late)))
+        self._connection.execute(t.HALTS.delete().where(halts.book == self._book, halts.at >= begun))
 
     def _mine(self, table: sa.Table) -> sa.Select[Any]:
         return sa.select(table).where(table.c.book == self._book)
@@ -229,12 +234,12 @@ class SqlGateBook:
                 "version": record.version,
                 "passed": record.passed,
                 "failures": json.dumps(record.failures),
-                "at": as_of.astimezone(UTC).isoformat(),
+                "at": _utc(as_of),
             }
             for record in records
         ]
         if rows:
-            with self._engine.begin() as connection:
+            with transaction(self._engine) as connection:
                 connection.execute(t.GATES.insert(), rows)
 
     def gates(self, table: str, span: Span) -> Mapping[date, GateRecord]:
@@ -244,7 +249,7 @@ class SqlGateBook:
             .where(t.GATES.c.table_name == table, t.GATES.c.session.between(span.first, span.last))
             .group_by(t.GATES.c.session)
         )
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             rows = connection.execute(sa.select(t.GATES).where(t.GATES.c.id.in_(newest))).all()
         return {
             row.session: GateRecord(
@@ -252,6 +257,11 @@ class SqlGateBook:
             )
             for row in rows
         }
+
+
+def _utc(instant: datetime) -> str:
+    """Instants that are compared as text must share one offset."""
+    return instant.astimezone(UTC).isoformat()
 
 
 def _decision(row: Any) -> Decision:

@@ -74,7 +74,9 @@ class FileMarketData:
         return paths[0] if paths else None
 
     def _refuse_unknown(self, symbol: str) -> None:
-        if not any((folder / f"{symbol}{suffix}").is_file() for folder in self._folders() for suffix in _SUFFIXES):
+        is_plain_name = Path(symbol).name == symbol
+        names = [f"{symbol}{suffix}" for suffix in _SUFFIXES]
+        if not is_plain_name or not any((folder / name).is_file() for folder in self._folders() for name in names):
             raise UnknownSymbol(f"files has no file of {symbol}", bound=", ".join(self.symbols()) or "no file at all")
 
     def _folders(self) -> list[Path]:

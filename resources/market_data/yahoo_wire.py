@@ -1,7 +1,7 @@
 """One question to Yahoo through yfinance: asked again with growing pauses, every failure in the words of the port.
 
 `Ticker.history` is used and never `yfinance.download`, which swallows rate limits. yfinance keeps answers of past dates in
-memory, broken ones too, so that its memory is emptied after every failure.
+memory for as long as the process lives, broken ones too: its memory is emptied before every request.
 """
 
 import json
@@ -96,6 +96,7 @@ class YahooWire:
             ) from last
 
     def _asked(self, symbol: str, frequency: Frequency, first: date, end: date) -> pl.DataFrame:
+        _forget_answers()
         try:
             answer = self._ticker(symbol).history(
                 start=first.isoformat(),
@@ -107,7 +108,6 @@ class YahooWire:
             )
             return _plain(answer, symbol)
         except Exception as raised:
-            _forget_answers()
             failure = _in_our_words(raised, symbol, frequency)
             if failure is None:
                 raise
@@ -125,7 +125,7 @@ def _configured(cache: Path) -> Any:
 
 @lru_cache(maxsize=1)
 def _configured_once(cache: Path) -> Any:
-    """yfinance with its files in `cache`. Moving them closes its data base under other threads: only when the place changes."""
+    """The library with its files in `cache`; moving them closes its data base under other threads, so once per place."""
     import yfinance
 
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")

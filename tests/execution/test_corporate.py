@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.execution.desks import FREE, SESSIONS, book, bracket, one, order
+from tests.execution.desks import FREE, SESSIONS, bar, book, bracket, one, order
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DataNotReady, PermanentFailure
 from trading_assets.core.money import share_ratio, usd
@@ -128,6 +128,35 @@ def test_a_purchase_of_less_than_one_new_share_is_cancelled_with_its_children() 
     result = acted(book(*bracket(entry)), split("0.1"))
     assert {o.status for o in result.book.orders.values()} == {"cancelled"}
     assert result.book.orders["i-entry"].reason == "a split left less than one share to buy"
+
+
+def test_an_order_that_a_split_cancels_keeps_the_terms_it_had() -> None:
+    """Found by a random world: it became an order of no shares, which looks like a filled one."""
+    entry = order("i-entry", type="limit", limit="8.50", quantity=1)
+    ended = acted(book(*bracket(entry, stop="8.00", target="8.68")), split("0.5")).book.orders["i-entry"]
+    assert (ended.quantity, ended.filled, ended.limit_price) == (1, 0, Decimal("8.50"))
+
+
+def test_a_split_that_pays_a_position_out_ends_the_rest_of_its_entry() -> None:
+    """Found by a random world: the rest bought a share later, when the stop was gone."""
+    costs = replace(FREE, volume_share_max=Decimal("0.01"))
+    part = one(book(*bracket(order("i-entry", quantity=15))), "100 105 98 104", costs, volume=500).book
+    result = acted(part, split("0.1"))
+    assert result.book.positions == {}
+    assert {o.reason for o in result.book.orders.values()} == {"nothing is held"}
+
+
+def test_a_position_sold_through_another_bracket_ends_the_rest_of_an_entry() -> None:
+    costs = replace(FREE, volume_share_max=Decimal("0.5"))
+    slow = bracket(order("j-entry", type="limit", limit="100", quantity=5), stop="50", target="200")
+    quick = bracket(order("i-entry", quantity=1))
+    start = one(book(*quick, *slow), "100 105 98 104", costs, volume=4).book
+    assert start.positions["AAA"].quantity == 2
+    halved = acted(start, split("0.5")).book
+    sold = match_session(halved, {"AAA": bar("225 226 221 221", day=1)}, FREE)
+    assert halved.positions["AAA"].quantity == 1
+    assert sold.book.positions == {}
+    assert sold.book.orders == {}
 
 
 def test_a_partly_filled_order_keeps_its_parts_in_proportion() -> None:

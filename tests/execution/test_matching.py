@@ -144,12 +144,12 @@ def test_two_orders_of_a_symbol_share_one_volume() -> None:
     assert told(matched) == [("a", 100, "100.00", "open"), ("b", 50, "100.00", "open")]
 
 
-def test_a_bar_without_volume_and_a_missing_bar_fill_nothing() -> None:
+def test_a_bar_without_volume_and_a_missing_bar_fill_and_trigger_nothing() -> None:
     start = book(order("a"), order("b", "stop", "stop", stop="105"), held={"AAA": 100})
-    assert told(one(start, "100 102 99 101", volume=0)) == []
-    nothing = match_session(start, {}, FREE)
-    assert nothing.fills == ()
-    assert nothing.book == start
+    for bars in ({}, {"AAA": bar("100 102 99 101", volume=0)}):
+        matched = match_session(start, bars, FREE)
+        assert matched.fills == ()
+        assert matched.book == start
 
 
 def test_a_protective_stop_obeys_the_volume_share_and_finishes_at_the_next_open() -> None:

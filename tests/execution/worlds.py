@@ -87,7 +87,7 @@ def _turned(state: Book) -> Book:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, splits: bool = True, exits: bool = True, day_orders: bool = True) -> World:
+def worlds(draw: st.DrawFn, *, splits: bool = True, exits: bool = True) -> World:
     """Up to eight sessions of two symbols."""
     count = draw(st.integers(2, 8))
     cents = {symbol: draw(st.integers(1_000, 20_000)) for symbol in SYMBOLS}
@@ -96,7 +96,7 @@ def worlds(draw: st.DrawFn, *, splits: bool = True, exits: bool = True, day_orde
         actions = tuple(draw(_actions(number, splits=splits)))
         for action in actions:
             cents[action.symbol] = _after(cents[action.symbol], action)
-        orders = draw(_orders(number, cents, exits=exits, day_orders=day_orders))
+        orders = draw(_orders(number, cents, exits=exits))
         bars = {}
         for symbol in SYMBOLS:
             made = draw(_bar(symbol, number, cents[symbol]))
@@ -139,14 +139,12 @@ def _bar(draw: st.DrawFn, symbol: str, number: int, before: int) -> PriceBar:
 
 
 @st.composite
-def _orders(
-    draw: st.DrawFn, number: int, cents: Mapping[str, int], *, exits: bool, day_orders: bool
-) -> tuple[Order, ...]:
+def _orders(draw: st.DrawFn, number: int, cents: Mapping[str, int], *, exits: bool) -> tuple[Order, ...]:
     made: tuple[Order, ...] = ()
     for position in range(draw(st.integers(0, 3))):
         symbol = draw(st.sampled_from(SYMBOLS))
         name = f"{number}{position}{symbol[0]}"
-        tif: TimeInForce = "day" if day_orders and draw(st.booleans()) else "gtc"
+        tif: TimeInForce = "day" if draw(st.booleans()) else "gtc"
         minutes = draw(st.sampled_from([-60, 0, 0, 0, 30]))
         leaves = exits and draw(st.integers(0, 3)) == 0
         orders = draw((_exit if leaves else _entry)(name, symbol, cents[symbol], tif))

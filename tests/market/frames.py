@@ -18,7 +18,7 @@ SPAN = Span(SESSIONS[30].day, SESSIONS[-1].day)
 SYMBOLS = ("AAA", "BBB", "CCC")
 
 
-def daily_row(symbol: str, session: Session, close: float, **changed: Any) -> dict[str, Any]:
+def daily_row(symbol: str, session: Session, close: float, /, **changed: Any) -> dict[str, Any]:
     """One sound bar around its close."""
     row = {
         "symbol": symbol,

@@ -108,7 +108,9 @@ def test_price_times_volume_is_invariant(splits: dict[date, float]) -> None:
     bars, actions = market_with(splits)
     adjusted = split_adjusted(bars, actions, as_of_session=DAYS[-1])
     for price in PRICES:
-        assert (adjusted[price] * adjusted["volume"]).to_list() == pytest.approx((bars[price] * bars["volume"]).to_list())
+        assert (adjusted[price] * adjusted["volume"]).to_list() == pytest.approx(
+            (bars[price] * bars["volume"]).to_list()
+        )
 
 
 @settings(deadline=None)

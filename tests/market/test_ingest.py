@@ -38,6 +38,7 @@ class Shelf:
         return daily_frame(self.rows[symbol])
 
     def corporate_actions(self, symbol: str, span: Span) -> pl.DataFrame:
+        del span
         return self.actions.filter(pl.col("symbol") == symbol)
 
 

@@ -6,7 +6,8 @@ The cut is by each row's `knowable_at`, the same rule as the lake's reader.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 BEFORE_FIRST = timedelta(days=14)
+_DAY = timedelta(days=1)
 FACT_TABLES: tuple[Table, ...] = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BREADTH, REGIME_LABELS)
 
 
@@ -32,7 +34,8 @@ FACT_TABLES: tuple[Table, ...] = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BRE
 class SymbolFacts:
     """The last session of one symbol.
 
-    `previous` holds the indicators of the session before it; `split_ratio` is that of a split which took effect since, else 1.
+    `previous` holds the indicators of the session before it, and nothing when a split lies between: they would be in another share
+    count. `split_ratio` is that of a split which took effect since, else 1.
     """
 
     symbol: str
@@ -65,6 +68,13 @@ class Facts:
     market_regime: Row | None
 
 
+def numbers(row: Row, *columns: str) -> dict[str, float] | None:
+    """The columns of a row as finite numbers; None when one of them is missing, empty, NaN or infinite."""
+    values = {column: row.get(column) for column in columns}
+    known = {column: float(value) for column, value in values.items() if value is not None and math.isfinite(value)}
+    return known if len(known) == len(columns) else None
+
+
 class FactBook:
     """Facts of a range, by table and session."""
 
@@ -83,12 +93,12 @@ class FactBook:
 
     def at(self, as_of: datetime) -> Facts:
         """The cut at one moment."""
-        newest = self._bars.newest(as_of)
-        if newest is None:
+        session = self._bars.newest(as_of)
+        if session is None:
             return Facts(as_of, None, {}, None, None)
-        session = newest[0]
         regimes = self._regimes.of(session, as_of)
-        symbols = {row["symbol"]: self._symbol(row, session, regimes, as_of) for row in newest[1]}
+        bars = self._bars.of(session, as_of)
+        symbols = {symbol: self._symbol(bar, session, regimes, as_of) for symbol, bar in bars.items()}
         breadth = self._breadth.of(session, as_of)
         return Facts(as_of, session, symbols, next(iter(breadth.values()), None), regimes.get("MARKET"))
 
@@ -102,15 +112,17 @@ class FactBook:
 
     def _symbol(self, bar: Row, session: date, regimes: Mapping[str, Row], as_of: datetime) -> SymbolFacts:
         symbol = bar["symbol"]
-        earlier = self._indicators.before(session)
+        earlier = self._indicators.newest(as_of, before=session)
+        split_ratio = self._split_since(symbol, session, as_of)
+        comparable = earlier is not None and self._split_since(symbol, earlier, as_of) == split_ratio
         return SymbolFacts(
             symbol=symbol,
             session=session,
             bar=bar,
             indicators=self._indicators.of(session, as_of).get(symbol, {}),
-            previous=self._indicators.of(earlier, as_of).get(symbol, {}) if earlier else {},
+            previous=self._indicators.of(earlier, as_of).get(symbol, {}) if earlier and comparable else {},
             regime=regimes.get(symbol),
-            split_ratio=self._split_since(symbol, session, as_of),
+            split_ratio=split_ratio,
         )
 
     def _split_since(self, symbol: str, session: date, as_of: datetime) -> Decimal:
@@ -130,17 +142,14 @@ class _Sessions:
         for row in frame.rows(named=True):
             self._rows.setdefault(row["session"], []).append(row)
         self._days = sorted(self._rows)
-        self._known = [max(row["knowable_at"] for row in self._rows[day]) for day in self._days]
 
-    def newest(self, as_of: datetime) -> tuple[date, list[Row]] | None:
-        """The newest session that is wholly knowable."""
-        position = bisect_right(self._known, as_of)
-        return (self._days[position - 1], self._rows[self._days[position - 1]]) if position else None
-
-    def before(self, day: date) -> date | None:
-        """The session in the table before `day`."""
-        position = bisect_right(self._days, day - timedelta(days=1))
-        return self._days[position - 1] if position else None
+    def newest(self, as_of: datetime, *, before: date = date.max) -> date | None:
+        """The newest session, before a day if one is given, of which any row is knowable."""
+        last = min(before, as_of.date() + _DAY)
+        for position in range(bisect_left(self._days, last) - 1, -1, -1):
+            if any(row["knowable_at"] <= as_of for row in self._rows[self._days[position]]):
+                return self._days[position]
+        return None
 
     def of(self, day: date, as_of: datetime) -> Mapping[str, Row]:
         """Rows of one session by symbol (or under "" where the table has none)."""

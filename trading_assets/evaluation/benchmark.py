@@ -1,20 +1,20 @@
 """Buy-and-hold of the same universe: what the money would have become without any decision.
 
-The starting cash is divided equally among the symbols. Each share is a small book of its own at the paper broker, so fees, slippage,
-rounding, splits and dividends are those of the desk; only the limit on the share of a bar's volume is lifted. A symbol that is listed
+The starting cash is divided equally among the symbols. Each part is a small book of its own at the paper broker, so fees,
+slippage, rounding, splits and dividends are those of the desk; only the limit on a bar's volume is lifted. A symbol that is listed
 later keeps its cash until then; dividends and cash in lieu stay cash; a symbol without a bar is worth its last close.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import polars as pl
 
 from trading_assets.core.calendar import XNYS, Session
-from trading_assets.core.money import to_tick, usd
+from trading_assets.core.money import TICK_USD, to_tick, usd
 from trading_assets.core.ports import Span
 from trading_assets.evaluation.model import BENCHMARK
 from trading_assets.execution.book import place
@@ -44,16 +44,14 @@ def buy_and_hold(
         symbols: The universe. Without it the symbols of `bars` count, and one that is listed later changes the whole history.
     """
     sessions = XNYS.sessions(span.first, span.last)
-    traded = _by_symbol(bars, span)
-    due = _by_symbol(actions, span)
+    traded = rows_by_symbol(bars, span)
+    due = rows_by_symbol(actions, span)
     universe = sorted(set(symbols)) if symbols is not None else sorted(traded)
-    share = (
-        (starting_cash / len(universe)).quantize(Decimal("0.01"), rounding="ROUND_FLOOR") if universe else Decimal(0)
-    )
+    part = (starting_cash / len(universe)).quantize(TICK_USD, rounding=ROUND_FLOOR) if universe else Decimal(0)
     unlimited = replace(costs, volume_share_max=Decimal(1))
-    equity = [starting_cash - share * len(universe)] * len(sessions)
+    equity = [starting_cash - part * len(universe)] * len(sessions)
     for symbol in universe:
-        values = _held(sessions, traded.get(symbol, {}), due.get(symbol, {}), share, unlimited)
+        values = _held(sessions, traded.get(symbol, {}), due.get(symbol, {}), part, unlimited)
         equity = [total + value for total, value in zip(equity, values, strict=True)]
     return BENCHMARK.frame(
         [
@@ -61,6 +59,14 @@ def buy_and_hold(
             for session, total in zip(sessions, equity, strict=True)
         ]
     )
+
+
+def rows_by_symbol(frame: pl.DataFrame, span: Span) -> dict[str, dict[date, list[Row]]]:
+    """Rows of a table within the span by symbol and session."""
+    found: dict[str, dict[date, list[Row]]] = {}
+    for row in frame.filter(pl.col("session").is_between(span.first, span.last)).iter_rows(named=True):
+        found.setdefault(row["symbol"], {}).setdefault(row["session"], []).append(row)
+    return found
 
 
 def _held(
@@ -102,10 +108,3 @@ def _bought(session: Session, opening: Opening, bar: Row, costs: Costs) -> Book:
     )
     ready = replace(opening, book=place(opening.book, [order]))
     return settle(session, ready, [bar], costs).close.book
-
-
-def _by_symbol(frame: pl.DataFrame, span: Span) -> dict[str, dict[date, list[Row]]]:
-    found: dict[str, dict[date, list[Row]]] = {}
-    for row in frame.filter(pl.col("session").is_between(span.first, span.last)).iter_rows(named=True):
-        found.setdefault(row["symbol"], {}).setdefault(row["session"], []).append(row)
-    return found

@@ -4,7 +4,7 @@ The same formulas as the dbt models (docs/metrics.md); a test compares them. Wha
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import sqrt
 from statistics import fmean, stdev
@@ -14,7 +14,7 @@ import polars as pl
 SESSIONS_PER_YEAR = 252
 # Below this, a deviation of returns is rounding and no ratio is made from it.
 DEVIATION_MIN = 1e-12
-UNDEFINED = "–"
+UNDEFINED = "n/a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ def summarise(account: pl.DataFrame, trades: pl.DataFrame, *, starting_cash: Dec
     before = [starting_cash, *equity][: len(equity)]
     record = trade_record(trades)
     turnover = _mean(_quotients(ordered["traded_value"].to_list(), before))
-    return Summary(
-        **_of_equity(equity, starting_cash),
+    return replace(
+        _of_equity(equity, starting_cash),
         trades_to_date=record.trades,
         win_rate_fraction=record.win_rate_fraction,
         profit_factor=record.profit_factor,
@@ -75,7 +75,7 @@ def summarise(account: pl.DataFrame, trades: pl.DataFrame, *, starting_cash: Dec
 
 def summarise_equity(equity: pl.DataFrame, *, starting_cash: Decimal) -> Summary:
     """A record of which only equity is known: rows with `session` and `equity`, such as BENCHMARK."""
-    return Summary(**_of_equity(equity.sort("session")["equity"].to_list(), starting_cash))
+    return _of_equity(equity.sort("session")["equity"].to_list(), starting_cash)
 
 
 def trade_record(trades: pl.DataFrame) -> TradeRecord:
@@ -115,7 +115,7 @@ def drawdowns(equity: Sequence[Decimal], starting_cash: Decimal) -> list[float]:
 
 
 def side_by_side(desk: Summary, benchmark: Summary | None) -> tuple[tuple[str, str, str], ...]:
-    """Rows of label, the desk's value and buy-and-hold's, as a person reads them; undefined is a dash."""
+    """Rows of label, the desk's value and buy-and-hold's, as a person reads them; undefined is n/a."""
     return tuple(
         (label, _shown(getattr(desk, name), form), _shown(getattr(benchmark, name, None), form))
         for name, label, form in _LINES
@@ -144,19 +144,21 @@ def _shown(value: object, form: str) -> str:
     return UNDEFINED if value is None else form.format(value)
 
 
-def _of_equity(equity: Sequence[Decimal], starting_cash: Decimal) -> dict[str, Decimal | float | None]:
+def _of_equity(equity: Sequence[Decimal], starting_cash: Decimal) -> Summary:
     last = equity[-1] if equity else starting_cash
     before = [starting_cash, *equity][: len(equity)]
     returns = list(_quotients([now - then for now, then in zip(equity, before, strict=True)], before))
-    return {
-        "equity_usd": last,
-        "return_fraction_to_date": _over(float(last - starting_cash), float(starting_cash)),
-        "cagr_fraction": _cagr(float(last) / float(starting_cash), len(equity)),
-        "volatility_fraction_annualised": stdev(returns) * sqrt(SESSIONS_PER_YEAR) if len(returns) > 1 else None,
-        "sharpe_ratio": _annualised(returns, stdev(returns)) if len(returns) > 1 else None,
-        "sortino_ratio": _annualised(returns, sqrt(fmean(min(r, 0.0) ** 2 for r in returns))) if returns else None,
-        "max_drawdown_fraction": max(drawdowns(equity, starting_cash), default=None),
-    }
+    deviation = stdev(returns) if len(returns) > 1 else None
+    downside = sqrt(fmean(min(r, 0.0) ** 2 for r in returns)) if len(returns) > 1 else None
+    return Summary(
+        equity_usd=last,
+        return_fraction_to_date=_over(float(last - starting_cash), float(starting_cash)),
+        cagr_fraction=_cagr(float(last) / float(starting_cash), len(equity)),
+        volatility_fraction_annualised=None if deviation is None else deviation * sqrt(SESSIONS_PER_YEAR),
+        sharpe_ratio=_annualised(returns, deviation),
+        sortino_ratio=_annualised(returns, downside),
+        max_drawdown_fraction=max(drawdowns(equity, starting_cash), default=None),
+    )
 
 
 def _cagr(growth: float, sessions: int) -> float | None:
@@ -164,8 +166,8 @@ def _cagr(growth: float, sessions: int) -> float | None:
     return growth ** (SESSIONS_PER_YEAR / sessions) - 1 if sessions >= SESSIONS_PER_YEAR else None
 
 
-def _annualised(returns: Sequence[float], deviation: float) -> float | None:
-    if len(returns) < 2 or deviation <= DEVIATION_MIN:
+def _annualised(returns: Sequence[float], deviation: float | None) -> float | None:
+    if deviation is None or deviation <= DEVIATION_MIN:
         return None
     return fmean(returns) / deviation * sqrt(SESSIONS_PER_YEAR)
 

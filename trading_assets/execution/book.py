@@ -81,12 +81,16 @@ def held_quantity(book: Book, symbol: str) -> int:
     return position.quantity if position else 0
 
 
-def cap_sells(orders: dict[str, Order], symbol: str, held: int) -> None:
-    """Cuts the working sell orders of a symbol, in place, to what is held; with nothing held they are cancelled."""
-    for order in tuple(orders.values()):
-        sells = order.symbol == symbol and order.side == "sell" and order.status == "working"
-        if sells and order.open_quantity > held:
+def fit_to_holding(orders: dict[str, Order], symbol: str, held: int) -> None:
+    """Cuts the working sell orders of a symbol, in place, to what is held.
+
+    With nothing held they are cancelled, and so is the rest of every entry that has bought: its protection is gone for good.
+    """
+    for order in _where(orders, lambda o: o.symbol == symbol and o.side == "sell" and o.status == "working"):
+        if order.open_quantity > held:
             _shrink(orders, order, order.open_quantity - held, "nothing is held")
+    if not held:
+        _end_entries(orders, symbol, "nothing is held")
 
 
 def _bought(position: Position | None, fill: Fill) -> Position:
@@ -117,9 +121,11 @@ def _orders_after(before: Mapping[str, Order], order: Order, fill: Fill, *, held
         return orders
     for sibling in _family(orders, order):
         _shrink(orders, sibling, fill.quantity, f"the {order.role} filled")
-    for entry in _ended_entries(orders, order):
+    if order.role == "exit":
+        _end_entries(orders, order.symbol, "the exit filled")
+    elif (entry := orders.get(order.parent_id or "")) and entry.status in OPEN:
         _close_order(orders, entry, f"the {order.role} filled")
-    cap_sells(orders, order.symbol, held)
+    fit_to_holding(orders, order.symbol, held)
     return orders
 
 
@@ -137,13 +143,11 @@ def _family(orders: Mapping[str, Order], order: Order) -> Sequence[Order]:
     return _where(orders, lambda other: other.parent_id == parent_id and other.id != order.id and other.status in OPEN)
 
 
-def _ended_entries(orders: Mapping[str, Order], sold: Order) -> Sequence[Order]:
-    """Entries whose unfilled rest a sale makes pointless: the bracket's own, or for an exit all that bought of the symbol."""
-    if sold.role == "exit":
-        return _where(
-            orders, lambda o: o.symbol == sold.symbol and o.role == "entry" and o.fills > 0 and o.status in OPEN
-        )
-    return _where(orders, lambda o: o.id == sold.parent_id and o.status in OPEN)
+def _end_entries(orders: dict[str, Order], symbol: str, reason: str) -> None:
+    """Cancels the rest of every entry of a symbol that has bought something."""
+    bought = _where(orders, lambda o: o.symbol == symbol and o.role == "entry" and o.fills > 0 and o.status in OPEN)
+    for entry in bought:
+        _close_order(orders, entry, reason)
 
 
 def _where(orders: Mapping[str, Order], wanted: Callable[[Order], bool]) -> Sequence[Order]:

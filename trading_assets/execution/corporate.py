@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from trading_assets.core.errors import DataNotReady, PermanentFailure
 from trading_assets.core.money import TICK_USD, share_ratio, usd
-from trading_assets.execution.book import OPEN, cancel, cap_sells, held_quantity
+from trading_assets.execution.book import OPEN, cancel, fit_to_holding, held_quantity
 from trading_assets.execution.model import Book, Order, Position
 from trading_assets.execution.ports import DividendPaid
 from trading_assets.market.model import ActionKind
@@ -160,18 +160,20 @@ def _split_position(book: Book, symbol: str, whole: int) -> dict[str, Position]:
 
 
 def _split_orders(book: Book, action: Action, held: int) -> Book:
+    """The book's open orders in the new share count; a purchase too small for it is cancelled as it stood."""
+    open_orders = [o for o in book.orders.values() if o.symbol == action.symbol and o.status in OPEN]
+    split = {order.id: _split_order(order, action.ratio) for order in open_orders}
+    too_small = [order.id for order in split.values() if order.open_quantity == 0]
+    book = cancel(book, too_small, reason="a split left less than one share to buy")
     orders = {
-        order.id: _split_order(order, action.ratio) if order.symbol == action.symbol else order
+        order.id: split[order.id] if order.id in split and order.status in OPEN else order
         for order in book.orders.values()
     }
-    cap_sells(orders, action.symbol, held)
-    empty = [order.id for order in orders.values() if order.status in OPEN and order.open_quantity == 0]
-    return cancel(replace(book, orders=orders), empty, reason="a split left less than one share to buy")
+    fit_to_holding(orders, action.symbol, held)
+    return replace(book, orders=orders)
 
 
 def _split_order(order: Order, ratio: Decimal) -> Order:
-    if order.status not in OPEN:
-        return order
     filled, _ = split_shares(order.filled, ratio)
     whole, part = split_shares(order.open_quantity, ratio)
     rounding = ROUND_FLOOR if order.side == "buy" else ROUND_CEILING

@@ -15,7 +15,7 @@ from trading_assets.core.tables import Table
 from trading_assets.market.hours import BAR_LENGTH, session_hours
 from trading_assets.market.model import DAILY_BARS, INTRADAY_BARS
 
-SILENT_SESSIONS_MAX = 5
+SILENT_SESSIONS_MAX = 6
 MOVE_MAX = 0.25
 FACTOR_MAX = 4.0
 ACTIVITY_BUSY = 5.0
@@ -130,27 +130,23 @@ def _against_usual(amount: pl.Expr) -> pl.Expr:
 
 def _placed(seen: pl.DataFrame) -> pl.DataFrame:
     """Where a bar starts: its place relative to the session, and its distance from the grid of its frequency."""
-    lengths = {name: int(length.total_seconds()) for name, length in BAR_LENGTH.items()}
     seconds = (pl.col("start") - pl.col("session_open")).dt.total_seconds()
     inside = pl.col("start").is_between(pl.col("session_open"), pl.col("session_close"), closed="left")
-    length = pl.col("frequency").replace_strict(lengths, default=1, return_dtype=pl.Int64())
     return seen.with_columns(
         place=pl.when(inside).then(pl.lit("inside")).otherwise(pl.lit("outside")),
-        off_grid_seconds=seconds % length,
+        off_grid_seconds=seconds % _length_seconds(),
     )
 
 
 def _coverage(seen: pl.DataFrame) -> pl.DataFrame:
     """The share of a session's possible bars that exist, beside the first bar of the series in that session."""
-    lengths = {name: int(length.total_seconds()) for name, length in BAR_LENGTH.items()}
-    length = pl.col("frequency").replace_strict(lengths, default=1, return_dtype=pl.Int64()).first()
     open_seconds = (pl.col("session_close") - pl.col("session_open")).dt.total_seconds().first()
     return (
         seen.group_by("series", "session")
         .agg(
             pl.col("bar").min(),
             bars_found=pl.col("start").n_unique().cast(pl.Int64()),
-            bars_possible=(open_seconds / length).ceil().cast(pl.Int64()),
+            bars_possible=(open_seconds / _length_seconds().first()).ceil().cast(pl.Int64()),
         )
         .with_columns(coverage=pl.col("bars_found") / pl.col("bars_possible"))
         .select(
@@ -161,6 +157,11 @@ def _coverage(seen: pl.DataFrame) -> pl.DataFrame:
             coverage_usable=pl.when(pl.col("coverage") >= COVERAGE_MIN).then("coverage"),
         )
     )
+
+
+def _length_seconds() -> pl.Expr:
+    lengths = {frequency: int(length.total_seconds()) for frequency, length in BAR_LENGTH.items()}
+    return pl.col("frequency").replace_strict(lengths, return_dtype=pl.Int64())
 
 
 def _rows(described: pl.DataFrame, moves: pl.DataFrame, sessions: pl.DataFrame, span: Span) -> pl.DataFrame:

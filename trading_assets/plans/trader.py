@@ -103,7 +103,7 @@ def _entries(
     for symbol, known in sorted(facts.symbols.items()):
         thesis = theses.get(symbol)
         free = symbol not in portfolio.symbols and known.split_ratio == 1
-        if thesis is None or not free:
+        if thesis is None or thesis.direction != "long" or not free:
             continue
         for strategy in strategies:
             setup = strategy.setup(known, thesis) if strategy.view == known.view else None

@@ -74,7 +74,7 @@ def _evidence(high: Floats, low: Floats, close: Floats) -> Mapping[str, Floats]:
         "volatility": window_deviation(returns, VOLATILITY_SESSIONS),
         "trend_strength": _trend_strength(returns),
         "adx_14": talib.ADX(high, low, close, timeperiod=14),
-        "climbs": ((close > mean) & (mean < np.roll(mean, -1))).astype(np.float64),
+        "climbs": ((close > mean) & (mean > lagged(mean, MEAN_RISE_SESSIONS))).astype(np.float64),
     }
 
 

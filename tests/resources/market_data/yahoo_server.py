@@ -76,7 +76,7 @@ class LoopbackYahoo:
     def chart(self, symbol: str, query: Mapping[str, str]) -> tuple[int, str, str]:
         """Status, content type and body of a chart answer."""
         self.requests.append({"symbol": symbol, **query})
-        if self.fault in FAULTS:
+        if self.fault is not None and self.fault in FAULTS:
             return FAULTS[self.fault]
         if self.fault == "slow":
             self.released.wait(10)
@@ -85,7 +85,9 @@ class LoopbackYahoo:
             return _refusal(404, "Not Found", "No data found, symbol may be delisted")
         first, end = int(query.get("period1", 0)), int(query.get("period2", 2**40))
         if self.fault == "too long" or (query["interval"] == "1m" and end - first > ONE_MINUTE_DAYS_MAX * 86_400):
-            return _refusal(422, "Unprocessable Entity", "1m data not available. Only 8 days worth of 1m granularity data")
+            return _refusal(
+                422, "Unprocessable Entity", "1m data not available. Only 8 days worth of 1m granularity data"
+            )
         empty = self.fault == "empty" and "period1" in query
         return _answered(_result(symbol, listing, query["interval"], 2**40 if empty else first, end))
 
@@ -211,7 +213,8 @@ class _Pages(BaseHTTPRequestHandler):
         else:
             self._send(404, "application/json", '{"finance": {"error": {"code": "Not Found"}}}')
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def _send(self, status: int, kind: str, text: str, *, cookie: str = "") -> None:
         body = text.encode()

@@ -1,0 +1,102 @@
+"""Refused entries, played as if they had been approved."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tests.evaluation.books import FREE, PAPER, actions, bar_row, bars, day, plan, split_row, verdicts
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.slots import Slot
+from trading_assets.evaluation.vetoed import SESSIONS_MAX, VetoOutcome, veto_outcomes
+from trading_assets.execution.model import Costs
+from trading_assets.plans.model import TRADE_PLANS, TradePlan
+from trading_assets.plans.trader import plan_rows
+
+
+def played(
+    given_bars: Sequence[dict[str, Any]],
+    *,
+    of: TradePlan | None = None,
+    ruling: str = "veto",
+    last: date | None = None,
+    costs: Costs = FREE,
+    due: Sequence[dict[str, Any]] = (),
+) -> tuple[VetoOutcome, ...]:
+    judged = of or plan(1)
+    session = XNYS.session(judged.session)
+    plans = TRADE_PLANS.frame(plan_rows([judged], Slot(session, "09:30", session.open)))
+    asked = verdicts((judged, ruling, "cash,sector"))
+    return veto_outcomes(asked, plans, bars(*given_bars), actions(*due), last=last or day(60), costs=costs)
+
+
+def test_an_entry_that_reaches_its_target_would_have_won() -> None:
+    [found] = played([bar_row(1, 98, 99), bar_row(2, 105, 112)])
+    assert (found.outcome, found.pnl_usd) == ("closed", 10 * (110 - 98))
+    assert (found.symbol, found.strategy, found.controls) == ("AAPL", "pullback", ("cash", "sector"))
+
+
+def test_an_entry_that_falls_to_its_stop_would_have_lost() -> None:
+    [found] = played([bar_row(1, 98, 99), bar_row(2, 97, 94)])
+    assert (found.outcome, found.pnl_usd) == ("closed", 10 * (95 - 98))
+
+
+def test_an_entry_whose_limit_was_never_met_earns_nothing() -> None:
+    [found] = played([bar_row(1, 101, 103), bar_row(2, 90, 120)])
+    assert (found.outcome, found.pnl_usd) == ("not filled", 0)
+
+
+def test_an_entry_without_any_bar_is_not_filled() -> None:
+    assert [found.outcome for found in played([])] == ["not filled"]
+
+
+def test_an_entry_that_is_still_held_is_valued_at_the_last_close() -> None:
+    [found] = played([bar_row(1, 98, 99), bar_row(2, 100, 104), bar_row(3, 104, 105)], last=day(2))
+    assert (found.outcome, found.pnl_usd) == ("still open", 10 * (104 - 98))
+
+
+def test_nothing_after_the_last_session_is_looked_at() -> None:
+    seen = [bar_row(1, 98, 99), bar_row(2, 100, 104)]
+    assert played([*seen, bar_row(3, 130, 130)], last=day(2)) == played(seen, last=day(2))
+
+
+def test_a_trade_is_followed_for_a_limited_number_of_sessions() -> None:
+    quiet = [bar_row(n, 100, 100.5) for n in range(2, SESSIONS_MAX + 1)]
+    [found] = played([bar_row(1, 98, 99), *quiet, bar_row(SESSIONS_MAX + 1, 120, 120)])
+    assert (found.outcome, found.pnl_usd) == ("still open", Decimal("25.0"))
+
+
+def test_fees_and_slippage_are_paid() -> None:
+    """Entry and stop pay 1.00 each; the stop at 95 slips by two basis points to 94.98."""
+    [found] = played([bar_row(1, 98, 99), bar_row(2, 97, 94)], costs=PAPER)
+    assert found.pnl_usd == 10 * (Decimal("94.98") - 98) - 2
+
+
+def test_fees_that_are_free_do_not_make_a_filled_entry_look_unfilled() -> None:
+    [found] = played([bar_row(1, 98, 99)], last=day(1))
+    assert found.outcome == "still open"
+
+
+def test_a_split_on_the_way_changes_nothing_of_value() -> None:
+    [found] = played([bar_row(1, 98, 99), bar_row(2, 50, 56)], due=[split_row(2, 2.0)])
+    assert (found.outcome, found.pnl_usd) == ("closed", 20 * (55 - 49))
+
+
+def test_a_plan_that_was_approved_is_not_replayed() -> None:
+    assert played([bar_row(1, 98, 99)], ruling="approve") == ()
+    assert played([bar_row(1, 98, 99)], ruling="shrink") == ()
+
+
+def test_a_refused_exit_is_not_replayed() -> None:
+    leaving = plan(1, action="exit", stop=None, target=None)
+    assert played([bar_row(1, 98, 99)], of=leaving) == ()
+
+
+def test_the_bar_of_another_symbol_fills_nothing() -> None:
+    [found] = played([bar_row(1, 98, 99, symbol="MSFT")])
+    assert found.outcome == "not filled"
+
+
+def test_verdicts_without_plans_are_left_out() -> None:
+    asked = verdicts((plan(1), "veto", "cash"))
+    assert veto_outcomes(asked, TRADE_PLANS.empty(), bars(), actions(), last=day(9), costs=FREE) == ()

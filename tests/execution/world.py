@@ -1,0 +1,195 @@
+"""Real bars of the embedded provider with their features, in a lake, a gate book and ledgers on files of the test's own.
+
+The facts of a range are made once per process; every test gets links to the immutable files and a ledger of its own.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from resources.lake import ParquetLake
+from resources.ledger.engine import open_ledger
+from resources.ledger.store import SqlGateBook, SqlLedger
+from resources.market_data import provider_named
+from trading_assets.briefs.facts import FACT_TABLES, FactBook
+from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
+from trading_assets.briefs.rules import brief_rows, briefs_at
+from trading_assets.core.calendar import XNYS, Session, days_of
+from trading_assets.core.ports import GateRecord, Span
+from trading_assets.core.preferences import load_preferences
+from trading_assets.core.settings import PROJECT, load_settings
+from trading_assets.core.slots import Slot, slots_of
+from trading_assets.core.tables import Table
+from trading_assets.execution.cycle import World
+from trading_assets.execution.lanes import BOOKED, DECIDED, BacktestWalk, Lane, store_booked
+from trading_assets.execution.rules import Rules
+from trading_assets.features.breadth import breadth
+from trading_assets.features.indicators import indicator_panel
+from trading_assets.features.model import BREADTH, INDICATORS
+from trading_assets.market.ingest import collect_actions, collect_bars
+from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.regimes.rules import regime_labels
+from trading_assets.signatures.gates import FactGate
+
+EVER = datetime(2030, 1, 1, tzinfo=UTC)
+BEFORE_OPEN = timedelta(hours=1)
+SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
+YEAR = Span(date(2012, 1, 3), date(2012, 12, 31))
+SPLIT_YEAR = Span(date(2005, 1, 3), date(2005, 6, 30))
+_PAST = timedelta(days=4 * 366)
+_WARM_UP = timedelta(days=30)
+_HELD: list[TemporaryDirectory[str]] = []
+
+Frames = Mapping[str, pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Market:
+    """A range of the embedded market: a folder with lake and ledgers to link from, and the facts as frames."""
+
+    span: Span
+    folder: Path
+    frames: Frames = field(repr=False)
+
+
+@cache
+def market(span: Span = YEAR) -> Market:
+    """Facts for decisions in the span, gated as passed, with briefs for both lanes."""
+    _HELD.append(TemporaryDirectory(prefix="desk-tests-"))
+    folder = Path(_HELD[-1].name)
+    made = Span(span.first - _WARM_UP, span.last)
+    frames = _facts(Span(span.first - _PAST, span.last), made)
+    lake = ParquetLake(folder / "lake")
+    for table in FACT_TABLES:
+        lake.write(table, frames[table.name], made)
+    briefs = ANALYST_BRIEFS.frame(_brief_rows(FactBook(frames), sessions(span)))
+    for lane in ("desk", "backtest"):
+        lake.write(ANALYST_BRIEFS, briefs, span, lane=lane)
+    judge(lake, SqlGateBook(open_ledger(folder / "desk.sqlite", durability="FULL")), made)
+    open_ledger(folder / "backtest.sqlite", durability="NORMAL")
+    return Market(span, folder, frames)
+
+
+def _facts(past: Span, made: Span) -> Frames:
+    provider = provider_named("embedded", files_path=None, as_of=EVER, cache=Path())
+    bars, actions = (
+        collect(provider)
+        for collect in (
+            lambda p: collect_bars(p, SYMBOLS, "1d", past).frame,
+            lambda p: collect_actions(p, SYMBOLS, past).frame,
+        )
+    )
+    indicators = indicator_panel(bars, actions, span=made)
+    inside = pl.col("session").is_between(made.first, made.last)
+    return {
+        DAILY_BARS.name: bars.filter(inside),
+        CORPORATE_ACTIONS.name: actions.filter(inside),
+        INDICATORS.name: indicators,
+        BREADTH.name: breadth(bars, actions, indicators, span=made),
+        REGIME_LABELS.name: regime_labels(bars, actions, span=made),
+    }
+
+
+def judge(lake: ParquetLake, gates: SqlGateBook, span: Span, *, failures: Sequence[str] = ()) -> None:
+    """Stores a verdict on every stored session of daily bars: passed, or refused with failures."""
+    versions = lake.versions(DAILY_BARS, span)
+    records = [
+        GateRecord(DAILY_BARS.name, day, version, not failures, tuple(failures)) for day, version in versions.items()
+    ]
+    gates.record_gates(records, as_of=EVER)
+
+
+def lane(home: Path, book: str = "backtest", *, of: Market | None = None) -> Lane:
+    """A lane on files of its own in `home`, which further lanes of the same home share."""
+    source = of or market()
+    if not home.exists():
+        shutil.copytree(source.folder / "lake", home / "lake", copy_function=os.link)
+        for name in ("desk.sqlite", "backtest.sqlite"):
+            shutil.copy(source.folder / name, home / name)
+    gates = SqlGateBook(open_ledger(home / "desk.sqlite", durability="NORMAL"))
+    ledger = SqlLedger(open_ledger(home / f"{book}.sqlite", durability="NORMAL"), book)
+    return Lane(ParquetLake(home / "lake"), gates, ledger, rules(book))
+
+
+def rules(book: str = "backtest") -> Rules:
+    """The project's own settings and limits."""
+    preferences, limits_hash = load_preferences(PROJECT / "config" / "preferences.yaml")
+    return Rules(book, load_settings(PROJECT / "config"), preferences, limits_hash)
+
+
+def with_cash(where: Lane, cash: float) -> Lane:
+    """The lane with another starting cash."""
+    settings = where.rules.settings
+    paper = settings.paper.model_copy(update={"starting_cash_usd": cash})
+    return replace(where, rules=replace(where.rules, settings=settings.model_copy(update={"paper": paper})))
+
+
+def walked(where: Lane, span: Span, *, fresh: bool = True) -> Lane:
+    """The lane after a backtest of the span, rows in the lake."""
+    walk = BacktestWalk.begin(where, span, fresh=fresh)
+    walk.walk()
+    walk.store()
+    store_booked(where, span)
+    return where
+
+
+def world_of(frames: Frames, *, gate: FactGate | None = None) -> World:
+    """The world that these facts make: briefs an hour before each open, and a gate that judged every session."""
+    facts = FactBook(frames)
+    days = sorted(set(frames[DAILY_BARS.name]["session"].to_list()))
+    passed = {day: GateRecord(DAILY_BARS.name, day, "v", passed=True) for day in days}
+    briefs: dict[str, Sequence[Brief]] = {
+        session.key: briefs_at(facts.at(session.open - BEFORE_OPEN)) for session in XNYS.sessions(days[0], days[-1])
+    }
+    return World(facts, gate or FactGate(passed, dict.fromkeys(days, "v")), briefs)
+
+
+def decided(where: Lane, span: Span) -> dict[str, pl.DataFrame]:
+    """What a lane's lake holds of its decisions in a span."""
+    return _held(where, span, DECIDED)
+
+
+def booked(where: Lane, span: Span) -> dict[str, pl.DataFrame]:
+    """What a lane's lake holds of its book in a span."""
+    return _held(where, span, BOOKED)
+
+
+def _held(where: Lane, span: Span, tables: Sequence[Table]) -> dict[str, pl.DataFrame]:
+    return {
+        table.name: where.lake.read(table, as_of=EVER, lane=where.name, first=span.first, last=span.last)
+        for table in tables
+    }
+
+
+def same(one: Frames, other: Frames) -> bool:
+    """Whether two sets of tables hold the same rows."""
+    return one.keys() == other.keys() and all(frame.equals(other[name]) for name, frame in one.items())
+
+
+def sessions(span: Span) -> tuple[Session, ...]:
+    """The sessions of a span."""
+    return XNYS.sessions(span.first, span.last)
+
+
+def days(span: Span) -> tuple[date, ...]:
+    """The session days of a span."""
+    return days_of(sessions(span))
+
+
+def slot_of(day: date, label: str = "09:30") -> Slot:
+    """A slot of a session."""
+    return slots_of(XNYS.session(day), (label,))[0]
+
+
+def _brief_rows(facts: FactBook, over: Sequence[Session]) -> list[dict[str, object]]:
+    return [
+        row for session in over for row in brief_rows(briefs_at(facts.at(session.open - BEFORE_OPEN)), session.day)
+    ]

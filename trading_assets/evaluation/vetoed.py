@@ -1,0 +1,116 @@
+"""What refused entries would have earned: each is played through the paper broker as if it had been approved, alone and in full.
+
+The result says what a control cost or saved, not what the desk would have earned: cash, limits and other positions are left out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+import polars as pl
+
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.ports import Span
+from trading_assets.evaluation.benchmark import rows_by_symbol
+from trading_assets.execution.book import place
+from trading_assets.execution.model import Book, Costs
+from trading_assets.execution.orders import intent_for, orders_of
+from trading_assets.execution.settlement import Opening, open_session, settle
+from trading_assets.plans.model import TradePlan
+from trading_assets.signatures.model import Verdict
+
+Row = Mapping[str, Any]
+Outcome = Literal["not filled", "closed", "still open"]
+SESSIONS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class VetoOutcome:
+    """A refused entry played to its stop or target, or valued after the last session looked at; `pnl_usd` is after fees."""
+
+    plan_id: str
+    session: date
+    symbol: str
+    strategy: str
+    controls: tuple[str, ...]
+    outcome: Outcome
+    pnl_usd: Decimal
+
+
+def veto_outcomes(
+    verdicts: pl.DataFrame,
+    plans: pl.DataFrame,
+    bars: pl.DataFrame,
+    actions: pl.DataFrame,
+    *,
+    last: date,
+    costs: Costs,
+) -> tuple[VetoOutcome, ...]:
+    """Every vetoed entry with what became of it within SESSIONS_MAX sessions, up to and including the session `last`.
+
+    Args:
+        verdicts: Rows of VERDICTS.
+        plans: Rows of TRADE_PLANS; a verdict without its plan is left out.
+        bars: Rows of DAILY_BARS.
+        actions: Rows of CORPORATE_ACTIONS.
+        last: The last session that may be looked at.
+        costs: The paper broker's.
+    """
+    vetoes = verdicts.filter(pl.col("ruling") == "veto").select("session", "plan_id", "controls")
+    entries = plans.filter(pl.col("action") == "enter").join(vetoes, on=["session", "plan_id"], how="inner")
+    if entries.is_empty():
+        return ()
+    span = Span(entries["session"].min(), last)  # type: ignore[arg-type] # a Date column
+    traded, due = rows_by_symbol(bars, span), rows_by_symbol(actions, span)
+    return tuple(
+        _played(row, traded.get(row["symbol"], {}), due.get(row["symbol"], {}), last, costs)
+        for row in entries.sort("session", "plan_id").iter_rows(named=True)
+    )
+
+
+def _played(
+    row: Row, bars: Mapping[date, Sequence[Row]], actions: Mapping[date, Sequence[Row]], last: date, costs: Costs
+) -> VetoOutcome:
+    cash = 2 * row["entry"] * row["quantity"] + 2 * costs.fee_min
+    opening = _opened(row, cash)
+    filled = False
+    for session in XNYS.sessions(row["session"], last)[:SESSIONS_MAX]:
+        if session.day != row["session"]:
+            opening = open_session(opening.book, opening.prices, actions.get(session.day, ()), session)
+        close = settle(session, opening, bars.get(session.day, ()), costs).close
+        opening = Opening(close.book, close.prices, ())
+        filled = filled or bool(close.fees)
+        if not close.book.positions:
+            break
+    value = opening.book.equity(opening.prices)
+    outcome: Outcome = "not filled" if not filled else "still open" if opening.book.positions else "closed"
+    return VetoOutcome(
+        plan_id=row["plan_id"],
+        session=row["session"],
+        symbol=row["symbol"],
+        strategy=row["strategy"],
+        controls=tuple(filter(None, row["controls"].split(","))),
+        outcome=outcome,
+        pnl_usd=value - cash,
+    )
+
+
+def _opened(row: Row, cash: Decimal) -> Opening:
+    plan = TradePlan(
+        **{name: row[name] for name in TradePlan.model_fields if name not in {"as_of", "reasons"}},
+        as_of=row["knowable_at"],
+        reasons=tuple(json.loads(row["reasons"])),
+    )
+    approved = Verdict(
+        signer="none",
+        plan_id=plan.id,
+        plan_digest=plan.digest,
+        ruling="approve",
+        quantity=plan.quantity,
+        breaches=(),
+    )
+    orders = orders_of(intent_for(plan, approved, book="vetoed", limits_hash=""))
+    return Opening(place(Book(cash=cash), orders), {}, ())
