@@ -28,7 +28,7 @@ def run_sql(query: str, *, as_json: bool) -> None:
     with duckdb.connect() as connection:
         _attach(connection, DeskResource())
         try:
-            result = connection.execute(query).pl()
+            result = pl.DataFrame(connection.execute(query).arrow())
         except duckdb.Error as wrong:
             raise PermanentFailure(f"the query failed: {wrong}", hint='desk sql "show all tables"') from wrong
     if as_json:

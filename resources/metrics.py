@@ -223,11 +223,22 @@ def _build(project: Path, target: Path) -> Any:
         "--log-path": target / "logs",
     }
     arguments = [text for option, folder in folders.items() for text in (option, str(folder.resolve()))]
-    switches = ["--quiet", "--log-level", "none", "--no-use-colors", "--no-version-check", "--no-write-json"]
+    switches = [
+        "--quiet",
+        "--log-level",
+        "none",
+        "--log-level-file",
+        "info",
+        "--no-use-colors",
+        "--no-version-check",
+        "--no-write-json",
+    ]
     try:
         outcome = dbtRunner().invoke(["build", *arguments, *switches])
     finally:
         DuckDBConnectionManager.close_all_connections()
+    if outcome.exception is not None and not isinstance(outcome.exception, Exception):
+        raise outcome.exception  # an interruption of this process is not dbt's failure
     if outcome.exception is not None or outcome.result is None:
         raise PermanentFailure(
             f"dbt cannot build the metrics: {_one_line(outcome.exception)}",

@@ -141,3 +141,37 @@ def test_the_order_of_rows_changes_nothing(seed: object) -> None:
     shuffled = list(rows)
     seed.shuffle(shuffled)  # type: ignore[attr-defined]
     assert held(bars(*shuffled), sessions=3, costs=PAPER) == held(bars(*rows), sessions=3, costs=PAPER)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    prices=st.lists(PRICES, min_size=2, max_size=6),
+    amount=st.sampled_from([0.01, 0.5, 3.25]),
+    ex=st.integers(2, 6),
+)
+def test_a_dividend_adds_its_cash_once_and_for_good(prices: list[float], amount: float, ex: int) -> None:
+    rows = bars(*(bar_row(n, price, price) for n, price in enumerate(prices, start=1)))
+    without = held(rows, sessions=len(prices), costs=PAPER)
+    paid = held(rows, dividend_row(ex, amount), sessions=len(prices), costs=PAPER)
+    gained = [b - a for a, b in zip(without, paid, strict=True)]
+    assert all(gain == 0 for gain in gained[: ex - 1])
+    assert len(set(gained[ex - 1 :])) <= 1
+    assert all(gain % Decimal(str(amount)) == 0 for gain in gained)
+
+
+@settings(deadline=None, max_examples=40)
+@given(prices=st.lists(PRICES, min_size=3, max_size=8), cut=st.integers(1, 7))
+def test_later_bars_never_change_earlier_equity(prices: list[float], cut: int) -> None:
+    rows = [bar_row(n, price, price) for n, price in enumerate(prices, start=1)]
+    known = min(cut, len(prices) - 1)
+    assert held(bars(*rows), sessions=known) == held(bars(*rows[:known]), sessions=known)
+    assert held(bars(*rows), sessions=len(prices))[:known] == held(bars(*rows), sessions=known)
+
+
+@settings(deadline=None, max_examples=30)
+@given(first=PRICES, cash=st.integers(1, 2000))
+def test_the_purchase_never_costs_more_than_the_cash(first: float, cash: int) -> None:
+    rows = bars(bar_row(1, first, 0.01))
+    span = Span(day(1), day(1))
+    frame = buy_and_hold(rows, actions(), span=span, starting_cash=Decimal(cash), costs=PAPER)
+    assert frame["equity"][0] >= 0

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,7 +128,8 @@ def test_vetoes_are_counted_by_control_and_by_what_they_would_have_become() -> N
     outcomes = [refused("sector", 30), refused("sector", -10, number=2)]
     found = find(inputs(verdicts=judged, vetoed=outcomes)).controls
     assert [(c.control, c.vetoes, c.replayed) for c in found] == [("sector", 2, 2), ("cash", 1, 0)]
-    assert (found[0].would_have_won, found[0].would_have_lost, found[0].pnl_usd) == (1, 1, 20)
+    assert (found[0].would_have_won, found[0].would_have_lost) == (1, 1)
+    assert found[0].pnl_usd == 20
 
 
 def test_controls_that_were_not_replayed_have_no_invented_profit() -> None:
@@ -145,6 +145,22 @@ def test_failed_gates_are_incidents_and_passed_ones_are_not() -> None:
     report = improvement_report(inputs(gates=gates))
     assert section(report, "Data quality") == f"- {day(5)} daily_bars: AAPL is missing; MSFT is stale"
     assert "Quality gates failed 1 times" in section(report, "What these figures cannot tell")
+
+
+def test_the_newest_failed_gates_are_shown_and_the_others_counted() -> None:
+    gates = [GateRecord("daily_bars", day(n), "v", passed=False) for n in range(1, 24)]
+    lines = section(improvement_report(inputs(gates=gates)), "Data quality").splitlines()
+    assert (lines[0], lines[19], lines[20:]) == (
+        f"- {day(23)} daily_bars: failed",
+        f"- {day(4)} daily_bars: failed",
+        ["- and 3 before these"],
+    )
+
+
+def test_the_trades_that_closed_in_the_session_are_listed() -> None:
+    words = section(improvement_report(inputs()), "This session")
+    assert f"| {day(5)} | AAPL | pullback | ranging | target | 3 | +200.00 | +20.00% | n/a |" in words
+    assert str(day(1)) not in words
 
 
 def test_proposals_are_listed_with_their_numbers_and_never_applied() -> None:
@@ -174,14 +190,13 @@ def test_pictures_are_small_and_of_a_readable_size() -> None:
 
 
 def test_drawing_leaves_no_figure_behind_and_needs_no_display() -> None:
-    import matplotlib
+    from matplotlib import get_backend
+    from matplotlib import pyplot as plt
 
-    backend = matplotlib.get_backend()
+    backend = get_backend()
     improvement_report(inputs())
-    from matplotlib import pyplot
-
-    assert pyplot.get_fignums() == []
-    assert matplotlib.get_backend() == backend
+    assert plt.get_fignums() == []
+    assert get_backend() == backend
 
 
 def test_only_pictures_with_something_to_show_are_drawn() -> None:
@@ -201,7 +216,7 @@ def test_writing_again_replaces_the_files_and_leaves_nothing_else(tmp_path: Path
     write_report(improvement_report(inputs()), tmp_path)
     paths = write_report(improvement_report(inputs(benchmark=None)), tmp_path)
     assert "buy-and-hold to compare" in paths.markdown.read_text()
-    assert sorted(os.listdir(tmp_path)) == sorted([*PICTURES, "report.json", "report.md"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*PICTURES, "report.json", "report.md"])
 
 
 def test_a_write_that_fails_leaves_the_old_report_whole(tmp_path: Path) -> None:
@@ -211,7 +226,7 @@ def test_a_write_that_fails_leaves_the_old_report_whole(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_report(broken, tmp_path)
     assert paths.markdown.read_text() == before
-    assert sorted(os.listdir(tmp_path)) == sorted([*PICTURES, "report.json", "report.md"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*PICTURES, "report.json", "report.md"])
 
 
 def test_json_has_numbers_for_money_and_null_for_undefined() -> None:

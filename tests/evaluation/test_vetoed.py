@@ -5,6 +5,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from tests.evaluation.books import FREE, PAPER, actions, bar_row, bars, day, plan, split_row, verdicts
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.slots import Slot
@@ -32,18 +35,21 @@ def played(
 
 def test_an_entry_that_reaches_its_target_would_have_won() -> None:
     [found] = played([bar_row(1, 98, 99), bar_row(2, 105, 112)])
-    assert (found.outcome, found.pnl_usd) == ("closed", 10 * (110 - 98))
+    assert found.outcome == "closed"
+    assert found.pnl_usd == 10 * (110 - 98)
     assert (found.symbol, found.strategy, found.controls) == ("AAPL", "pullback", ("cash", "sector"))
 
 
 def test_an_entry_that_falls_to_its_stop_would_have_lost() -> None:
     [found] = played([bar_row(1, 98, 99), bar_row(2, 97, 94)])
-    assert (found.outcome, found.pnl_usd) == ("closed", 10 * (95 - 98))
+    assert found.outcome == "closed"
+    assert found.pnl_usd == 10 * (95 - 98)
 
 
 def test_an_entry_whose_limit_was_never_met_earns_nothing() -> None:
     [found] = played([bar_row(1, 101, 103), bar_row(2, 90, 120)])
-    assert (found.outcome, found.pnl_usd) == ("not filled", 0)
+    assert found.outcome == "not filled"
+    assert found.pnl_usd == 0
 
 
 def test_an_entry_without_any_bar_is_not_filled() -> None:
@@ -52,7 +58,8 @@ def test_an_entry_without_any_bar_is_not_filled() -> None:
 
 def test_an_entry_that_is_still_held_is_valued_at_the_last_close() -> None:
     [found] = played([bar_row(1, 98, 99), bar_row(2, 100, 104), bar_row(3, 104, 105)], last=day(2))
-    assert (found.outcome, found.pnl_usd) == ("still open", 10 * (104 - 98))
+    assert found.outcome == "still open"
+    assert found.pnl_usd == 10 * (104 - 98)
 
 
 def test_nothing_after_the_last_session_is_looked_at() -> None:
@@ -63,7 +70,8 @@ def test_nothing_after_the_last_session_is_looked_at() -> None:
 def test_a_trade_is_followed_for_a_limited_number_of_sessions() -> None:
     quiet = [bar_row(n, 100, 100.5) for n in range(2, SESSIONS_MAX + 1)]
     [found] = played([bar_row(1, 98, 99), *quiet, bar_row(SESSIONS_MAX + 1, 120, 120)])
-    assert (found.outcome, found.pnl_usd) == ("still open", Decimal("25.0"))
+    assert found.outcome == "still open"
+    assert found.pnl_usd == Decimal("25.0")
 
 
 def test_fees_and_slippage_are_paid() -> None:
@@ -79,7 +87,8 @@ def test_fees_that_are_free_do_not_make_a_filled_entry_look_unfilled() -> None:
 
 def test_a_split_on_the_way_changes_nothing_of_value() -> None:
     [found] = played([bar_row(1, 98, 99), bar_row(2, 50, 56)], due=[split_row(2, 2.0)])
-    assert (found.outcome, found.pnl_usd) == ("closed", 20 * (55 - 49))
+    assert found.outcome == "closed"
+    assert found.pnl_usd == 20 * (55 - 49)
 
 
 def test_a_plan_that_was_approved_is_not_replayed() -> None:
@@ -100,3 +109,27 @@ def test_the_bar_of_another_symbol_fills_nothing() -> None:
 def test_verdicts_without_plans_are_left_out() -> None:
     asked = verdicts((plan(1), "veto", "cash"))
     assert veto_outcomes(asked, TRADE_PLANS.empty(), bars(), actions(), last=day(9), costs=FREE) == ()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    closes=st.lists(st.floats(60, 150).map(lambda price: round(price, 2)), min_size=2, max_size=30),
+    seen=st.integers(1, 29),
+)
+def test_bars_after_the_last_session_never_change_the_outcome(closes: list[float], seen: int) -> None:
+    known = min(seen, len(closes) - 1)
+    rows = [bar_row(n, close, close) for n, close in enumerate(closes, start=1)]
+    assert played(rows, last=day(known), costs=PAPER) == played(rows[:known], last=day(known), costs=PAPER)
+
+
+@settings(deadline=None, max_examples=60)
+@given(closes=st.lists(st.floats(60, 150).map(lambda price: round(price, 2)), min_size=1, max_size=30))
+def test_a_replay_loses_no_more_than_the_worst_price_and_wins_no_more_than_the_best(closes: list[float]) -> None:
+    rows = [bar_row(n, close, close) for n, close in enumerate(closes, start=1)]
+    [found] = played(rows)
+    prices = [Decimal(str(close)) for close in closes]
+    if found.outcome == "not filled":
+        assert found.pnl_usd == 0
+        assert prices[0] > 100
+    else:
+        assert 10 * (min(prices) - prices[0]) <= found.pnl_usd <= 10 * (max(prices) - prices[0])

@@ -110,6 +110,20 @@ def test_an_entry_inside_the_bar_exposes_only_the_stop() -> None:
     ]
 
 
+def test_a_breakout_inside_the_bar_leaves_its_target_for_the_next_bar() -> None:
+    first, second = run(book(*BREAKOUT), [bar("100 111 99 105"), bar("106 111 105 109", day=1)])
+    assert told(first) == [("i-entry", 100, "103.00", "stop")]
+    assert told(second) == [("i-target", 100, "110.00", "limit")]
+
+
+def test_a_triggered_stop_goes_before_its_target_at_the_next_open_whatever_their_ids() -> None:
+    entry, stop, target = bracket(order("i-entry"))
+    legs = (replace(stop, id="i-z"), replace(target, id="i-a"))
+    bars = [bar("100 105 98 104"), bar("100 101 94 100", day=1, volume=19), bar("111 112 110 111", day=2)]
+    third = run(book(entry, *legs), bars, FIVE_PERCENT)[2]
+    assert told(third) == [("i-z", 100, "111.00", "open")]
+
+
 def test_the_target_of_an_entry_inside_the_bar_may_fill_on_the_next_bar() -> None:
     _, second = run(book(*LIMIT), [bar("102 115 99 104"), bar("105 115 104 112", day=1)])
     assert told(second) == [("i-target", 100, "110.00", "limit")]

@@ -71,6 +71,13 @@ def test_a_ratio_without_an_exact_decimal_still_makes_whole_shares() -> None:
     assert result.cash_in_lieu == 0
 
 
+def test_a_ratio_without_an_exact_decimal_adds_no_cent_to_a_price() -> None:
+    entry = order("i", type="limit", limit="10", quantity=300)
+    target = order("t", "target", "limit", limit="10", quantity=300)
+    result = acted(book(entry, target, held={"AAA": 300}), Action("AAA", DAY, "split", ratio=share_ratio(1 / 30)))
+    assert {o.limit_price for o in result.book.orders.values()} == {Decimal("300.00")}
+
+
 def test_a_reverse_split_that_leaves_no_share_pays_the_position_out() -> None:
     protective = order("s", "stop", "stop", quantity=3, stop="90")
     result = acted(book(protective, cash=0, held={"AAA": 3}), split("0.1"))

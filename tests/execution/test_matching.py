@@ -8,7 +8,7 @@ import pytest
 
 from tests.execution.desks import FREE, RETAIL, SESSIONS, bar, book, one, order, run, told, why
 from trading_assets.execution.matching import fee, match_session, payable
-from trading_assets.execution.model import Costs
+from trading_assets.execution.model import Costs, Order
 
 SLIPPING = replace(FREE, slippage_bp=Decimal(10))
 FIVE_PERCENT = replace(FREE, volume_share_max=Decimal("0.05"))
@@ -195,12 +195,14 @@ def test_sales_at_the_open_pay_for_purchases_at_the_open_in_the_order_of_their_i
     assert len(match_session(book(sale, purchase, cash=0, held={"AAA": 100}), bars, FREE).fills) == 2
 
 
-def test_a_sale_inside_the_bar_pays_for_no_purchase_of_that_bar() -> None:
-    sale = order("a", "exit", "limit", limit="101")
+@pytest.mark.parametrize(
+    "sale", [order("a", "exit", "limit", limit="101"), order("a", "stop", "stop", stop="99")], ids=["limit", "stop"]
+)
+def test_a_sale_inside_the_bar_pays_for_no_purchase_of_that_bar(sale: Order) -> None:
     purchase = order("b", type="limit", limit="99", symbol="BBB")
-    bars = {"AAA": bar("100 102 99 100"), "BBB": bar("100 101 98 100", symbol="BBB")}
+    bars = {"AAA": bar("100 102 98 100"), "BBB": bar("100 101 98 100", symbol="BBB")}
     matched = match_session(book(sale, purchase, cash=0, held={"AAA": 100}), bars, FREE)
-    assert told(matched) == [("a", 100, "101.00", "limit")]
+    assert [fill.order_id for fill in matched.fills] == ["a"]
     assert why(matched) == {"b": "cash does not pay for it"}
 
 

@@ -134,6 +134,11 @@ def test_a_trip_through_a_split_is_told_in_the_share_count_of_the_exit() -> None
     assert trip.pnl == 998
 
 
+def test_a_ratio_without_an_exact_decimal_keeps_the_quantity_whole() -> None:
+    (trip,) = trips([fill("300 @ 10", 0), fill("10 @ 330", 2, role="exit")], [split("0.03333333333333333", 1)])
+    assert (trip.quantity, trip.entry_price, trip.pnl) == (10, Decimal(300), Decimal(298))
+
+
 def test_a_sale_before_a_split_counts_in_the_share_count_of_the_exit() -> None:
     (trip,) = trips(
         [fill("100 @ 100", 0), fill("50 @ 110", 1, role="target"), fill("100 @ 60", 3, role="exit")], [split("2", 2)]

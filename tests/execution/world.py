@@ -60,9 +60,13 @@ class Market:
     frames: Frames = field(repr=False)
 
 
-@cache
 def market(span: Span = YEAR) -> Market:
     """Facts for decisions in the span, gated as passed, with briefs for both lanes."""
+    return _market(span)
+
+
+@cache
+def _market(span: Span) -> Market:
     _HELD.append(TemporaryDirectory(prefix="desk-tests-"))
     folder = Path(_HELD[-1].name)
     made = Span(span.first - _WARM_UP, span.last)
@@ -80,13 +84,8 @@ def market(span: Span = YEAR) -> Market:
 
 def _facts(past: Span, made: Span) -> Frames:
     provider = provider_named("embedded", files_path=None, as_of=EVER, cache=Path())
-    bars, actions = (
-        collect(provider)
-        for collect in (
-            lambda p: collect_bars(p, SYMBOLS, "1d", past).frame,
-            lambda p: collect_actions(p, SYMBOLS, past).frame,
-        )
-    )
+    bars = collect_bars(provider, SYMBOLS, "1d", past).frame
+    actions = collect_actions(provider, SYMBOLS, past).frame
     indicators = indicator_panel(bars, actions, span=made)
     inside = pl.col("session").is_between(made.first, made.last)
     return {
@@ -132,6 +131,33 @@ def with_cash(where: Lane, cash: float) -> Lane:
     return replace(where, rules=replace(where.rules, settings=settings.model_copy(update={"paper": paper})))
 
 
+def backtest(span: Span = YEAR) -> Lane:
+    """A finished backtest of the span, for tests that only look."""
+    return _backtest(span)
+
+
+@cache
+def _backtest(span: Span) -> Lane:
+    return walked(lane(market(span).folder / "walked", of=market(span)), span)
+
+
+def at_open(home: Path, day: date, *, span: Span = YEAR) -> SqlLedger:
+    """A ledger of its own that holds the finished backtest up to, and without, a session."""
+    home.mkdir(parents=True, exist_ok=True)
+    backtest(span)
+    file = home / f"{day}.sqlite"
+    shutil.copy(market(span).folder / "walked" / "backtest.sqlite", file)
+    ledger = SqlLedger(open_ledger(file, durability="NORMAL"), "backtest")
+    with ledger.session() as session:
+        session.rewind(day)
+    return ledger
+
+
+def new_ledger(home: Path, book: str = "backtest") -> SqlLedger:
+    """An empty ledger."""
+    return SqlLedger(open_ledger(home / f"new-{book}.sqlite", durability="NORMAL"), book)
+
+
 def walked(where: Lane, span: Span, *, fresh: bool = True) -> Lane:
     """The lane after a backtest of the span, rows in the lake."""
     walk = BacktestWalk.begin(where, span, fresh=fresh)
@@ -141,13 +167,20 @@ def walked(where: Lane, span: Span, *, fresh: bool = True) -> Lane:
     return where
 
 
+def window(frames: Frames, day: date, *, before: int = 21, after: int = 10) -> Frames:
+    """The facts of some days around a session."""
+    first, last = day - timedelta(days=before), day + timedelta(days=after)
+    return {name: frame.filter(pl.col("session").is_between(first, last)) for name, frame in frames.items()}
+
+
 def world_of(frames: Frames, *, gate: FactGate | None = None) -> World:
     """The world that these facts make: briefs an hour before each open, and a gate that judged every session."""
     facts = FactBook(frames)
     days = sorted(set(frames[DAILY_BARS.name]["session"].to_list()))
     passed = {day: GateRecord(DAILY_BARS.name, day, "v", passed=True) for day in days}
     briefs: dict[str, Sequence[Brief]] = {
-        session.key: briefs_at(facts.at(session.open - BEFORE_OPEN)) for session in XNYS.sessions(days[0], days[-1])
+        session.key: briefs_at(facts.at(session.open - BEFORE_OPEN))
+        for session in XNYS.sessions(days[0], XNYS.next(days[-1]).day)
     }
     return World(facts, gate or FactGate(passed, dict.fromkeys(days, "v")), briefs)
 

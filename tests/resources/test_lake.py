@@ -270,7 +270,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(history=steps)
 def test_after_any_history_each_session_is_what_the_newest_write_made_it(history: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as root:
@@ -340,7 +340,8 @@ def test_a_reader_never_sees_a_part_of_a_write_of_another_process(tmp_path: Path
     writer = python("write_until_killed(sys.argv[1])", tmp_path)
     assert writer.stdout is not None
     writer.stdout.readline()
-    lake, seen = ParquetLake(tmp_path), []
+    lake = ParquetLake(tmp_path)
+    seen: list[float] = []
     while len(set(seen)) < 25:
         frame = lake.read(NOTES, as_of=LATEST)
         assert frame.height == 20 * 50

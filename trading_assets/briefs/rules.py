@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from trading_assets.briefs.facts import Facts, Row, SymbolFacts
+from trading_assets.briefs.facts import Facts, Row, SymbolFacts, numbers
 from trading_assets.briefs.model import Brief, Evidence
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.regimes.model import MARKET, REGIME_LABELS
@@ -98,9 +98,8 @@ def _brief(agent: str, symbol: str, as_of: datetime, readings: Sequence[_Reading
 
 
 def _trend_readings(facts: SymbolFacts) -> Iterator[_Reading]:
-    close = facts.bar["close"]
     for column in ("sma_50", "sma_200"):
-        yield from _reading(facts, (column,), _above(close, column), lambda v: 1.0 if close > v[0] else -1.0)
+        yield from _reading(facts, ("close", column), _above(column), lambda v: 1.0 if v[0] > v[1] else -1.0)
     yield from _reading(
         facts,
         ("macd_histogram_12_26_9",),
@@ -108,25 +107,28 @@ def _trend_readings(facts: SymbolFacts) -> Iterator[_Reading]:
         lambda v: 1.0 if v[0] > 0 else -1.0,
     )
     yield from _reading(
-        facts, ("mom_252_21",), lambda v: f"12-1 momentum is {v[0]:+.1%}", lambda v: max(-1.0, min(1.0, v[0] / 0.20))
+        facts, ("mom_252_21",), lambda v: f"12-1 momentum is {v[0]:+.1%}", lambda v: _bounded(v[0] / 0.20)
     )
 
 
 def _range_readings(facts: SymbolFacts) -> Iterator[_Reading]:
-    close = facts.bar["close"]
     yield from _reading(
-        facts, ("rsi_14",), lambda v: f"RSI is {v[0]:.1f}", lambda v: max(-1.0, min(1.0, (50.0 - v[0]) / 20.0))
+        facts, ("rsi_14",), lambda v: f"RSI is {v[0]:.1f}", lambda v: _bounded((50.0 - v[0]) / 20.0)
     )
     yield from _reading(
         facts,
-        ("bb_upper_20_2", "bb_lower_20_2"),
-        lambda v: f"close {close:.2f} lies between bands {v[1]:.2f} and {v[0]:.2f}",
-        lambda v: max(-1.0, min(1.0, 1.0 - 2.0 * (close - v[1]) / (v[0] - v[1]))) if v[0] > v[1] else 0.0,
+        ("close", "bb_lower_20_2", "bb_upper_20_2"),
+        lambda v: f"close {v[0]:.2f} stands against bands {v[1]:.2f} and {v[2]:.2f}",
+        lambda v: _bounded(1.0 - 2.0 * (v[0] - v[1]) / (v[2] - v[1])) if v[2] > v[1] else 0.0,
     )
 
 
-def _above(close: float, column: str) -> Callable[[Sequence[float]], str]:
-    return lambda v: f"close {close:.2f} is {'above' if close > v[0] else 'below'} {column} {v[0]:.2f}"
+def _above(column: str) -> Callable[[Sequence[float]], str]:
+    return lambda v: f"close {v[0]:.2f} is {'above' if v[0] > v[1] else 'below'} {column} {v[1]:.2f}"
+
+
+def _bounded(score: float) -> float:
+    return max(-1.0, min(1.0, score))
 
 
 def _reading(
@@ -135,24 +137,27 @@ def _reading(
     words: Callable[[Sequence[float]], str],
     score: Callable[[Sequence[float]], float],
 ) -> Iterator[_Reading]:
-    values = [facts.indicators.get(column) for column in columns]
-    known = [value for value in values if value is not None]
-    if len(known) == len(columns):
-        cited = (_cite(INDICATORS.name, facts.session, facts.symbol, c, v) for c, v in zip(columns, known, strict=True))
+    """One reading of some indicators; none when a value is unknown."""
+    known = numbers(facts.indicators, *columns)
+    if known is not None:
+        values = tuple(known[column] for column in columns)
+        cited = (_cite(INDICATORS.name, facts.session, facts.symbol, c, known[c]) for c in columns)
         view = (_cite(REGIME_LABELS.name, facts.session, facts.symbol, "strategy_view", facts.view),)
-        yield _Reading(score(known), words(known), (*cited, *(view if facts.regime else ())))
+        yield _Reading(score(values), words(values), (*cited, *(view if facts.regime else ())))
 
 
 def _breadth_readings(row: Row, session: date) -> Iterator[_Reading]:
-    moved = row["advances"] + row["declines"]
-    if moved:
-        cited = tuple(_cite(BREADTH.name, session, MARKET, c, row[c]) for c in ("advances", "declines"))
-        score = (row["advances"] - row["declines"]) / moved
-        yield _Reading(score, f"{row['advances']} symbols rose and {row['declines']} fell", cited)
+    moved = numbers(row, "advances", "declines")
+    if moved and moved["advances"] + moved["declines"]:
+        cited = tuple(_cite(BREADTH.name, session, MARKET, column, value) for column, value in moved.items())
+        rose, fell = moved["advances"], moved["declines"]
+        yield _Reading((rose - fell) / (rose + fell), f"{rose:.0f} symbols rose and {fell:.0f} fell", cited)
     for column, words in (("above_sma_50_share", "50-session mean"), ("above_sma_200_share", "200-session mean")):
-        if row[column] is not None:
-            cited = (_cite(BREADTH.name, session, MARKET, column, row[column]),)
-            yield _Reading(2.0 * row[column] - 1.0, f"{row[column]:.0%} of symbols close above their {words}", cited)
+        known = numbers(row, column)
+        if known is not None:
+            share = known[column]
+            cited = (_cite(BREADTH.name, session, MARKET, column, share),)
+            yield _Reading(2.0 * share - 1.0, f"{share:.0%} of symbols close above their {words}", cited)
 
 
 def _cite(table: str, session: date, symbol: str, column: str, value: float | str) -> Evidence:

@@ -120,9 +120,9 @@ def _report(lane: str) -> Any:
             asset_key=dg.AssetKey([lane, REPORT]),
             metadata={
                 "report": dg.MetadataValue.md(made.markdown_with_pictures),
-                "markdown": dg.MetadataValue.path(made.paths.markdown),
-                "json": dg.MetadataValue.path(made.paths.json),
-                **{name: value for name, value in made.headline.items() if value is not None},
+                "markdown": dg.MetadataValue.path(str(made.paths.markdown)),
+                "json": dg.MetadataValue.path(str(made.paths.json)),
+                **made.headline,
             },
         )
 

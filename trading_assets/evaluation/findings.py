@@ -86,7 +86,7 @@ class SessionLine:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The whole report as values. `last` is None when the session has no settled account."""
+    """The whole report as values. `last` is None when the session has no settled account; `closed` are the session's trades."""
 
     lane: str
     session: date
@@ -94,6 +94,7 @@ class Findings:
     desk: Summary
     benchmark: Summary | None
     last: SessionLine | None
+    closed: tuple[TradeLine, ...]
     strategies: Mapping[str, TradeRecord]
     regimes: Mapping[str, TradeRecord]
     best: tuple[TradeLine, ...]
@@ -126,10 +127,11 @@ def find(inputs: ReportInputs) -> Findings:
         if inputs.benchmark is not None and has_benchmark
         else None,
         last=_last(inputs, account),
+        closed=_lines(trades.filter(pl.col("session") == inputs.session), inputs),
         strategies=strategies,
         regimes=regimes,
-        best=_lines(trades.filter(pl.col("pnl") > 0).sort("pnl", descending=True), inputs),
-        worst=_lines(trades.filter(pl.col("pnl") < 0).sort("pnl"), inputs),
+        best=_lines(trades.filter(pl.col("pnl") > 0).sort("pnl", descending=True).head(TRADES_SHOWN), inputs),
+        worst=_lines(trades.filter(pl.col("pnl") < 0).sort("pnl").head(TRADES_SHOWN), inputs),
         controls=controls,
         incidents=incidents,
         proposals=propose(
@@ -165,8 +167,7 @@ def _last(inputs: ReportInputs, account: pl.DataFrame) -> SessionLine | None:
 
 
 def _lines(trades: pl.DataFrame, inputs: ReportInputs) -> tuple[TradeLine, ...]:
-    shown = trades.head(TRADES_SHOWN)
-    reasons = _reasons(inputs) if shown.height else {}
+    reasons = _reasons(inputs) if trades.height else {}
     return tuple(
         TradeLine(
             trade_id=row["trade_id"],
@@ -180,7 +181,7 @@ def _lines(trades: pl.DataFrame, inputs: ReportInputs) -> tuple[TradeLine, ...]:
             return_fraction=row["return_fraction"],
             reasons=reasons.get(row["trade_id"], ()),
         )
-        for row in shown.iter_rows(named=True)
+        for row in trades.iter_rows(named=True)
     )
 
 

@@ -6,6 +6,7 @@ from trading_assets.evaluation.findings import Findings, TradeLine
 from trading_assets.evaluation.proposals import ControlRecord
 from trading_assets.evaluation.summary import UNDEFINED, TradeRecord, side_by_side
 
+_SHOWN = 20
 _TITLES = {
     "equity.png": "Equity against buy-and-hold",
     "drawdown.png": "Drawdown",
@@ -50,6 +51,9 @@ def _session(findings: Findings) -> Iterator[str]:
         f"{last.decisions} slots decided, {last.plans} plans, {last.vetoes} vetoes, {last.trades_closed} trades closed, "
         f"{last.positions} positions at the close."
     )
+    if findings.closed:
+        yield ""
+        yield from _trades(findings.closed, "")
 
 
 def _trades(lines: Sequence[TradeLine], nothing: str) -> Iterator[str]:
@@ -113,8 +117,13 @@ def _replayed(control: ControlRecord) -> str:
 
 
 def _incidents(findings: Findings) -> Iterator[str]:
-    lines = [f"{gate.session} {gate.table}: {'; '.join(gate.failures) or 'failed'}" for gate in findings.incidents]
-    return iter(_list(lines) if lines else ["No gate failed."])
+    """The newest failures first, as many as a person reads."""
+    failed = findings.incidents[::-1]
+    if not failed:
+        yield "No gate failed."
+    yield from _list(f"{gate.session} {gate.table}: {'; '.join(gate.failures) or 'failed'}" for gate in failed[:_SHOWN])
+    if len(failed) > _SHOWN:
+        yield f"- and {len(failed) - _SHOWN} before these"
 
 
 def _proposals(findings: Findings) -> Iterator[str]:

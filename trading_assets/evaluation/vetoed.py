@@ -82,7 +82,7 @@ def _played(
             opening = open_session(opening.book, opening.prices, actions.get(session.day, ()), session)
         close = settle(session, opening, bars.get(session.day, ()), costs).close
         opening = Opening(close.book, close.prices, ())
-        filled = filled or bool(close.fees)
+        filled = filled or bool(close.traded_value)
         if not close.book.positions:
             break
     value = opening.book.equity(opening.prices)

@@ -102,9 +102,8 @@ def _sold(position: Position | None, fill: Fill) -> Position:
     if position is None or fill.quantity > position.quantity:
         held = position.quantity if position else 0
         raise PermanentFailure(f"fill {fill.id} sells more than is held", value=fill.quantity, bound=held)
-    remaining = position.quantity - fill.quantity
-    leaving = usd(position.cost * fill.quantity / position.quantity) if remaining else position.cost
-    return Position(fill.symbol, remaining, position.cost - leaving)
+    leaving = usd(position.cost * fill.quantity / position.quantity)
+    return Position(fill.symbol, position.quantity - fill.quantity, position.cost - leaving)
 
 
 def _orders_after(before: Mapping[str, Order], order: Order, fill: Fill, *, held: int) -> dict[str, Order]:

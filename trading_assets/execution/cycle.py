@@ -66,7 +66,7 @@ def decide_slot(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -
     facts = _fresh_facts(slot, world)
     ruling = _ruling(slot, rules, ledger)
     opening = _opening(session, world, rules, ledger)
-    portfolio = portfolio_of(opening, ledger.entries_of(sorted(opening.book.positions)), facts, session.day)
+    portfolio = portfolio_of(opening, ledger.entries_of(sorted(opening.book.positions)), session.day)
     theses = form_theses(slot, facts, world.briefs.get(session.key, ()))
     plans = make_plans(
         slot,
@@ -86,7 +86,7 @@ def decide_slot(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -
         slot=slot.label,
         as_of=slot.at,
         state=ruling.state,
-        reason=_reason(plans, ruling),
+        reason=_reason(plans, theses, ruling),
         plans=len(plans),
         vetoes=len(judged) - len(approved),
         limits_hash=rules.limits_hash,
@@ -116,6 +116,9 @@ def _fresh_facts(slot: Slot, world: World) -> Facts:
         raise DataNotReady(
             f"slot {slot.label} of {slot.session.day} has no fresh facts", value=facts.session, bound=needed, hint=hint
         )
+    if not any(known.indicators for known in facts.symbols.values()):
+        hint = "materialize indicators, breadth and regime_labels, then analyst_briefs"
+        raise DataNotReady(f"there are no indicators of {needed}", value=sorted(facts.symbols), bound=needed, hint=hint)
     return facts
 
 
@@ -130,11 +133,24 @@ def _ruling(slot: Slot, rules: Rules, ledger: LedgerSession) -> StateRuling:
 
 def _opening(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> Opening:
     """The book at the open, with the orders that earlier slots of the session placed."""
-    before = ledger.latest_close(session.day)
+    before = _carried(session, ledger)
     book = before.book if before else rules.first_book
     opening = open_session(book, before.prices if before else {}, world.facts.actions(session.day), session)
     placed = [order for order, _ in ledger.orders_placed(session.day, session.day)]
     return replace(opening, book=place(opening.book, placed))
+
+
+def _carried(session: Session, ledger: LedgerSession) -> SessionClose | None:
+    """The close of the session before; None for a new book. Sessions in between would lose their splits, fills and stops."""
+    before, due = ledger.latest_close(session.day), XNYS.previous(session.day).day
+    if before is not None and before.session != due:
+        raise DataNotReady(
+            f"the book was last settled on {before.session} and cannot open {session.day}",
+            value=before.session,
+            bound=due,
+            hint=f"go on from {XNYS.next(before.session).day}, or begin a fresh backtest",
+        )
+    return before
 
 
 def _judged(
@@ -159,7 +175,8 @@ def _idle(slot: Slot, rules: Rules, ledger: LedgerSession) -> SlotResult:
     return SlotResult(slot, decision, (), (), (), ())
 
 
-def _reason(plans: Sequence[TradePlan], ruling: StateRuling) -> str:
+def _reason(plans: Sequence[TradePlan], theses: Sequence[Thesis], ruling: StateRuling) -> str:
     if ruling.state != "ACTIVE":
         return ruling.reason
-    return f"{len(plans)} plans" if plans else "no strategy found a setup"
+    found = f"{len(plans)} plans" if plans else "no strategy found a setup"
+    return found if theses else f"no thesis, for want of briefs: exits only; {found}"

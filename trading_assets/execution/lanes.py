@@ -10,14 +10,14 @@ from datetime import date, datetime, timedelta
 from trading_assets.briefs.facts import BEFORE_FIRST, FactBook
 from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
 from trading_assets.briefs.rules import briefs_from_rows
-from trading_assets.core.calendar import XNYS
+from trading_assets.core.calendar import XNYS, days_of
 from trading_assets.core.errors import DataNotReady, SlotRefused
 from trading_assets.core.ports import GateBook, Lake, Span, Written
 from trading_assets.core.slots import NoSlot, Slot, due_slot
 from trading_assets.core.tables import Table
 from trading_assets.execution.cycle import SlotResult, World, decide_slot, settle_session, walk_session
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
-from trading_assets.execution.ports import LedgerSession, OrderLedger
+from trading_assets.execution.ports import LedgerSession, OrderLedger, SessionClose
 from trading_assets.execution.rules import Rules
 from trading_assets.execution.views import account_rows, fill_rows, order_rows, position_rows, trade_rows
 from trading_assets.plans.model import TRADE_PLANS
@@ -48,6 +48,11 @@ class Lane:
         """The book: desk or backtest."""
         return self.rules.book
 
+    @property
+    def walks(self) -> bool:
+        """True for the backtest, whose sessions are settled by a walk and by nothing else."""
+        return self.name == "backtest"
+
 
 @dataclass
 class BacktestWalk:
@@ -60,20 +65,25 @@ class BacktestWalk:
 
     @classmethod
     def begin(cls, lane: Lane, span: Span, *, fresh: bool) -> "BacktestWalk":
-        """Forgets what the new path replaces: everything when fresh, else everything from the span's first session on."""
-        first = date.min if fresh else span.first
+        """Forgets what the new path replaces: everything for a fresh book, else everything from the span's first session on.
+
+        A book that decided nothing before the span is fresh, whatever was asked for.
+        """
         with lane.ledger.session() as ledger:
+            new = fresh or not ledger.decisions(XNYS.first, span.first - _DAY)
+            first = date.min if new else span.first
             ledger.rewind(first)
         for table in (*DECIDED, *BOOKED):
-            lane.lake.forget(table, Span(span.last + _DAY, date.max), lane=lane.name)
-            if fresh:
-                lane.lake.forget(table, Span(date.min, span.first - _DAY), lane=lane.name)
+            lane.lake.forget(table, Span(first, date.max), lane=lane.name)
         return cls(lane, span)
 
     def walk(self) -> None:
-        """Decides and settles every session of the span in order."""
+        """Decides and settles every session of the span in order; a new book opens with the close of the session before."""
         sessions = XNYS.sessions(self.span.first, self.span.last)
         world = load_world(self.lane, self.span, as_of=sessions[-1].close)
+        with self.lane.ledger.session() as ledger:
+            if ledger.latest_close(sessions[0].day) is None:
+                settle_session(XNYS.previous(sessions[0].day), world, self.lane.rules, ledger)
         for session in sessions:
             with self.lane.ledger.session() as ledger:
                 results = list(walk_session(session, world, self.lane.rules, ledger))
@@ -119,10 +129,15 @@ def due_or_refused(rules: Rules, keys: Sequence[str], label: str, *, now: dateti
 
 
 def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written]]:
-    """Decides a due slot and adds its rows to the session's partitions."""
+    """Decides a due slot and adds its rows to the session's partitions.
+
+    The slot at the open first settles every session that nobody has settled: it never decides on yesterday's book.
+    """
     day = slot.session.day
     world = load_world(lane, Span(day, day), as_of=slot.at)
     with lane.ledger.session() as ledger:
+        if slot.is_first:
+            _settle_up_to(lane, XNYS.previous(day).day, ledger)
         result = decide_slot(slot, world, lane.rules, ledger)
     rows: dict[str, list[Row]] = {table.name: [] for table in DECIDED}
     _collect(rows, result)
@@ -137,13 +152,17 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
 
 
 def store_booked(lane: Lane, span: Span) -> Mapping[str, Written]:
-    """Settles what is not settled yet, then writes the ledger's rows of the span's sessions."""
+    """Writes the ledger's rows of the span's sessions, after settling what the desk has not settled yet.
+
+    Raises:
+        DataNotReady: A backtest has not walked all sessions of the span.
+    """
     with lane.ledger.session() as ledger:
-        _settle_up_to(lane, span.last, ledger)
+        if not lane.walks:
+            _settle_up_to(lane, span.last, ledger)
         closes = ledger.closes(span.first, span.last)
-        missing = sorted({s.day for s in XNYS.sessions(span.first, span.last)} - {c.session for c in closes})
-        if missing and lane.name == "backtest":
-            raise DataNotReady("the backtest has not walked all sessions", value=str(missing[0]), hint="desk backtest")
+        if lane.walks:
+            _require_walked(closes, span)
         rows = {
             FILLS.name: fill_rows(ledger.fills(span.last), span),
             POSITIONS.name: position_rows(closes),
@@ -151,6 +170,13 @@ def store_booked(lane: Lane, span: Span) -> Mapping[str, Written]:
             TRADES.name: trade_rows(ledger, lane.lake, span),
         }
     return {table.name: lane.lake.write(table, table.frame(rows[table.name]), span, lane=lane.name) for table in BOOKED}
+
+
+def _require_walked(closes: Sequence[SessionClose], span: Span) -> None:
+    missing = sorted(set(days_of(XNYS.sessions(span.first, span.last))) - {close.session for close in closes})
+    if missing:
+        hint = f"desk backtest --from {missing[0]} --to {span.last} --continue"
+        raise DataNotReady("the backtest has not walked all sessions", value=missing[0], hint=hint)
 
 
 def _settle_up_to(lane: Lane, last: date, ledger: LedgerSession) -> None:

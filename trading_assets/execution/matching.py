@@ -140,7 +140,7 @@ class _Floor:
         able = self._able(order, price, wanted)
         if quantity := min(wanted, able):
             self._book_fill(order, bar, found, price, quantity)
-        if able < wanted or (order.side == "sell" and able == 0):
+        if able < wanted:
             short = "cash does not pay for it" if order.side == "buy" else "nothing is held"
             self.book = cancel(self.book, [order.id], reason=short)
         elif order.type == "stop":

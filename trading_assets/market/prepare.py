@@ -15,7 +15,7 @@ from trading_assets.core.tables import Table
 from trading_assets.market.hours import BAR_LENGTH, session_hours
 from trading_assets.market.model import DAILY_BARS, INTRADAY_BARS
 
-SILENT_SESSIONS_MAX = 6
+SILENT_SESSIONS_MAX = 5
 MOVE_MAX = 0.25
 FACTOR_MAX = 4.0
 ACTIVITY_BUSY = 5.0

@@ -56,7 +56,7 @@ class Control:
 def judge(plan: TradePlan, around: Surroundings) -> Verdict:
     """The gate's verdict on one plan, listing every control that allows less than the plan asks."""
     controls = CONTROLS if plan.action == "enter" else EXIT_CONTROLS
-    allowances = [(control, control.allow(plan, around)) for control in controls]
+    allowances = [(control, _allowed(control, plan, around)) for control in controls]
     quantity = max(0, min([plan.quantity, *(allowance.quantity for _, allowance in allowances)]))
     breaches = tuple(_breach(c, a, plan) for c, a in allowances if a.quantity < plan.quantity)
     ruling: Ruling = "veto" if quantity < 1 else "approve" if quantity == plan.quantity else "shrink"
@@ -89,6 +89,14 @@ def verdict_rows(judged: Sequence[tuple[TradePlan, Verdict]], slot: Slot) -> lis
         }
         for plan, verdict in judged
     ]
+
+
+def _allowed(control: Control, plan: TradePlan, around: Surroundings) -> Allowance:
+    """The control's answer; NaN or infinite money allows nothing, and the verdict says so."""
+    try:
+        return control.allow(plan, around)
+    except ArithmeticError as absurd:
+        return Allowance(0, f"a value that cannot be computed ({type(absurd).__name__})", "finite values")
 
 
 def _breach(control: Control, allowance: Allowance, plan: TradePlan) -> Breach:
@@ -166,7 +174,7 @@ def _volume(plan: TradePlan, around: Surroundings) -> Allowance:
     average = around.average_volume.get(plan.symbol)
     if average is None or not average > 0:
         return Allowance(0, f"{plan.symbol} has no average volume", "20 sessions of volume")
-    limit = int(average * around.preferences.order_share_of_volume_max)
+    limit = int(Decimal(str(average)) * Decimal(str(around.preferences.order_share_of_volume_max)))
     return Allowance(
         min(plan.quantity, limit), f"{plan.quantity} shares", f"{limit} shares of {average:,.0f} a session"
     )

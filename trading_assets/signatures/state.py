@@ -30,6 +30,10 @@ def trading_state(equity: Sequence[Decimal], preferences: Preferences, *, open_h
         return StateRuling("HALTED", f"halted: {open_halt}")
     if not equity:
         return StateRuling("ACTIVE", "a new book")
+    broken = [value for value in equity if not (value.is_finite() and value > 0)]
+    if broken:
+        cause = f"C11 equity: {broken[-1]} USD cannot be traded on"
+        return StateRuling("HALTED", cause, halt=cause)
     drawdown = 1 - equity[-1] / max(equity)
     if drawdown >= Decimal(str(preferences.drawdown_halt_fraction)):
         cause = f"C12 drawdown: {drawdown:.2%} from the peak, halts at {preferences.drawdown_halt_fraction:.2%}"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal
 
-from trading_assets.briefs.facts import Facts, SymbolFacts
+from trading_assets.briefs.facts import Facts, SymbolFacts, numbers
 from trading_assets.briefs.model import Brief
 from trading_assets.core.ids import short_id
 from trading_assets.core.money import to_tick
@@ -29,7 +29,8 @@ def form_theses(slot: Slot, facts: Facts, briefs: Sequence[Brief]) -> tuple[Thes
     theses = []
     for symbol, known in sorted(facts.symbols.items()):
         own = [brief for brief in briefs if brief.symbol == symbol]
-        if own and (known.indicators.get("atr_14") or 0.0) > 0.0:
+        measured = numbers(known.indicators, "atr_14")
+        if own and measured and measured["atr_14"] > 0:
             theses.append(_thesis(slot, known, [*own, *market]))
     return tuple(theses)
 
