@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help env demo test ui check format bench clean
+.PHONY: help env demo test ui lint check format bench clean
 
 help: ## What each command does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -30,12 +30,13 @@ ui: env ## The Dagster UI on http://127.0.0.1:3000
 test: env ## The whole test suite
 	$(BIN)/pytest -n 2 --dist loadfile
 
-check: env ## Format, lint, strict types, layers, tests
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile
+lint: env ## Format, lint, strict types, layers
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo
+
+check: lint test ## Everything that must be green before a commit
 
 format: env ## Formats the code and sorts imports
 	$(BIN)/ruff check --fix-only --quiet .

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def run_sql(query: str, *, as_json: bool) -> None:
     """Prints the query's result as a table, or as a JSON list of rows."""
     import duckdb
+    import polars as pl
 
     prepare_home()
     with duckdb.connect() as connection:
@@ -34,8 +35,6 @@ def run_sql(query: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result.rows(named=True), default=str))
         return
-    import polars as pl
-
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         typer.echo(str(result))
 

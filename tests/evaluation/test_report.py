@@ -229,6 +229,13 @@ def test_a_write_that_fails_leaves_the_old_report_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*PICTURES, "report.json", "report.md"])
 
 
+def test_a_file_that_cannot_be_put_in_place_leaves_no_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "report.md").mkdir()
+    with pytest.raises(OSError, match="report.md"):
+        write_report(improvement_report(inputs()), tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
 def test_json_has_numbers_for_money_and_null_for_undefined() -> None:
     data = improvement_report(inputs(benchmark=None)).data
     assert data["desk"]["equity_usd"] == 100300.0

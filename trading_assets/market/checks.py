@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trading_assets.market.quality import SessionVerdict
 
 HISTORY = timedelta(days=60)
+INTRADAY_HISTORY_SESSIONS = 8
 _SHOWN = 20
 
 
@@ -55,7 +56,8 @@ def intraday_bars_quality(context: dg.AssetCheckExecutionContext, desk: DeskReso
 
     span = span_of(list(context.partition_keys))
     lake = desk.lake()
-    bars = lake.read(INTRADAY_BARS, as_of=XNYS.session(span.last).close, first=span.first, last=span.last)
+    first = XNYS.previous(span.first, INTRADAY_HISTORY_SESSIONS).day
+    bars = lake.read(INTRADAY_BARS, as_of=XNYS.session(span.last).close, first=first, last=span.last)
     verdicts = judge_intraday(bars, span=span, calendar=XNYS)
     return _recorded(INTRADAY_BARS, verdicts, lake.versions(INTRADAY_BARS, span), desk)
 
