@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,11 @@ def _lake_figures(root: Path, symbols: int, rounds: int) -> Mapping[str, float]:
     lake, end = ParquetLake(root), SESSIONS
     days = DAYS[:end]
     lake.write(DAILY_BARS, bars(days, symbols), Span(days[0], days[-1]), lane="range")
-    single = [_ms(lambda day=day: _write(lake, day, symbols)) for day in days]  # type: ignore[misc]
+    frames = [bars([day], symbols) for day in days]
+    writes = [partial(lake.write, DAILY_BARS, *work) for work in zip(frames, map(Span, days, days), strict=True)]
+    single = [_ms(write) for write in writes]
     one = Span(days[-1], days[-1])
-    content = bars(days[-1:], symbols)
-    unchanged = [_ms(lambda: lake.write(DAILY_BARS, content, one)) for _ in range(rounds)]
+    unchanged = [_ms(lambda: lake.write(DAILY_BARS, frames[-1], one)) for _ in range(rounds)]
     name = f"lake_{symbols}_symbols"
     return {
         f"{name}_write_session_first_100_ms_p50": statistics.median(single[:100]),
@@ -87,7 +89,7 @@ def _lake_figures(root: Path, symbols: int, rounds: int) -> Mapping[str, float]:
 def _ledger_figures(path: Path, durability: Durability) -> Mapping[str, float]:
     book = SqlLedger(open_ledger(path, durability=durability), "desk")
     work = [_decided(day) for day in DAYS[:DECISIONS]]
-    durations = sorted(_ms(lambda made=made: _decide(book, *made)) for made in work)  # type: ignore[misc]
+    durations = sorted(_ms(partial(_decide, book, *made)) for made in work)
     return {
         f"ledger_{durability}_decision_ms_p50": durations[len(durations) // 2],
         f"ledger_{durability}_decision_ms_p99": durations[len(durations) * 99 // 100],
@@ -111,10 +113,6 @@ def bars(days: Sequence[date], symbols: int) -> pl.DataFrame:
         "knowable_at": [session.close for session in sessions for _ in names],
     }
     return DAILY_BARS.conform(pl.DataFrame(columns, schema=dict(DAILY_BARS.polars_schema())))
-
-
-def _write(lake: ParquetLake, day: date, symbols: int) -> None:
-    lake.write(DAILY_BARS, bars([day], symbols), Span(day, day))
 
 
 def _read(lake: ParquetLake, rounds: int, lane: str, first: date) -> float:

@@ -111,10 +111,8 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def sql(
-    query: Annotated[str, typer.Argument(help="SQL; tables are listed by `show all tables`.")], as_json: Json = False
-) -> None:
-    """One read-only DuckDB query over lake, metrics and ledgers."""
+def sql(query: Annotated[str, typer.Argument(help="SQL; without it, the tables.")] = "", as_json: Json = False) -> None:
+    """One read-only DuckDB query over lake and metrics."""
     from desk.sql import run_sql
 
     run_sql(query, as_json=as_json)

@@ -1,7 +1,7 @@
 """`desk sql`: DuckDB over everything that the desk stored, read-only.
 
-Lake tables appear as views in one schema per lane (facts, desk, backtest), each over exactly the files that count; metrics as
-metrics_desk and metrics_backtest; ledgers as ledger_desk and ledger_backtest.
+Lake tables appear as views in one schema per lane (facts, desk, backtest), each over exactly the files that count and cut at the
+desk's clock; the dbt models as metrics_desk and metrics_backtest.
 """
 
 import json
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     import duckdb
 
 
+LISTING = """
+    select table_catalog || '.' || table_schema as "from", table_name as "table", string_agg(column_name, ', ') as columns
+    from information_schema.columns
+    where not starts_with(table_name, '_') and table_schema not in ('information_schema', 'raw')
+    group by all order by all
+"""
+
+
 def run_sql(query: str, *, as_json: bool) -> None:
     """Prints the query's result as a table, or as a JSON list of rows."""
     import duckdb
@@ -29,13 +37,23 @@ def run_sql(query: str, *, as_json: bool) -> None:
     with duckdb.connect() as connection:
         _attach(connection, DeskResource())
         try:
-            result = pl.DataFrame(connection.execute(query).arrow())
+            found = connection.sql(query or LISTING)
         except duckdb.Error as wrong:
-            raise PermanentFailure(f"the query failed: {wrong}", hint='desk sql "show all tables"') from wrong
+            raise PermanentFailure(
+                f"the query failed: {wrong}", hint="desk sql without a query lists the tables"
+            ) from wrong
+        result = found.pl() if found is not None else pl.DataFrame()
     if as_json:
         typer.echo(json.dumps(result.rows(named=True), default=str))
         return
-    with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+    with pl.Config(
+        tbl_rows=100,
+        fmt_str_lengths=400,
+        tbl_width_chars=150,
+        tbl_cols=30,
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+    ):
         typer.echo(str(result))
 
 

@@ -35,6 +35,7 @@ _UNFINISHED = ".unfinished.tmp"
 _GONE = ".gone"
 _PARQUET = ".parquet"
 _DIGITS = 12
+_FILES_REMEMBERED = 100_000
 _PERSON_MUST_ACT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
@@ -186,7 +187,9 @@ class ParquetLake:
     def _holders(self, table: Table, lane: str, span: Span) -> Mapping[date, _Stored]:
         """For each stored session of the span, the newest file that covers it, in order of sessions."""
         newest: dict[date, _Stored] = {}
-        for stored in sorted(_stored(self._root / lane / table.name), key=lambda s: s.generation):
+        every = _stored(self._root / lane / table.name)
+        touching = (stored for stored in every if stored.first <= span.last and span.first <= stored.last)
+        for stored in sorted(touching, key=lambda s: s.generation):
             days = _sessions(max(stored.first, span.first), min(stored.last, span.last))
             newest.update(dict.fromkeys(days, stored))
         return {day: newest[day] for day in sorted(newest) if not newest[day].is_gone}
@@ -208,15 +211,18 @@ class ParquetLake:
 
 def _stored(folder: Path) -> list[_Stored]:
     try:
-        paths = list(folder.iterdir())
+        names = os.listdir(folder)  # noqa: PTH208 - a path for each of thousands of names costs more than the listing
     except FileNotFoundError:
         return []
     except OSError as failed:
         raise _typed(failed, folder) from failed
-    return [_named(path) for path in paths if path.suffix in {_PARQUET, _GONE}]
+    where = str(folder)
+    return [_named(where, name) for name in names if name.endswith((_PARQUET, _GONE))]
 
 
-def _named(path: Path) -> _Stored:
+@lru_cache(maxsize=_FILES_REMEMBERED)
+def _named(folder: str, name: str) -> _Stored:
+    path = Path(folder, name)
     try:
         generation, first, last, *_ = path.stem.split(".")
         return _Stored(path, int(generation), date.fromisoformat(first), date.fromisoformat(last))
@@ -267,11 +273,11 @@ def _refuse_damaged(table: Table, path: Path) -> None:
 
 
 def _anew(table: Table, path: Path) -> str:
-    stored = _named(path)
+    stored = _named(str(path.parent), path.name)
     return f"move the file out of the lake, then materialize {table.name} of {stored.first} to {stored.last} again"
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=_FILES_REMEMBERED)
 def _was_sound(path: Path, size: int, changed_ns: int) -> bool:  # noqa: ARG001 - a changed file is examined again
     return _is_sound(path)
 
@@ -289,7 +295,7 @@ def _problem(path: Path) -> str | None:
     if path.suffix not in {_PARQUET, _GONE}:
         return "no writer of the lake makes such a file"
     try:
-        _named(path)
+        _named(str(path.parent), path.name)
         sound = path.suffix == _GONE or _is_sound(path)
     except LakeDamaged as strange:
         return strange.what

@@ -14,7 +14,6 @@ from trading_assets.evaluation.model import BENCHMARK
 from trading_assets.execution.assets import BOOKED, DECIDED
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS, INTRADAY_BARS
-from trading_assets.partitions import SESSIONS
 from trading_assets.regimes.model import REGIME_LABELS
 
 INGEST = "ingest"
@@ -32,7 +31,6 @@ def _job(name: str, keys: Sequence[dg.AssetKey], description: str) -> Any:
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(*keys),
-        partitions_def=SESSIONS,
         executor_def=dg.in_process_executor,
         description=description,
         tags={"desk/job": name},

@@ -185,7 +185,7 @@ _VIEWS = st.sampled_from(["range", "trending_bull", "mixed", "unknown"])
 
 
 @settings(deadline=None, max_examples=200)
-@given(_VIEWS, st.fixed_dictionaries({name: _VALUE for name in {*TREND, *RANGE}}))
+@given(_VIEWS, st.fixed_dictionaries(dict.fromkeys({*TREND, *RANGE}, _VALUE)))
 def test_whatever_the_indicators_a_brief_is_in_bounds_or_absent(view: str, row: dict[str, float | None]) -> None:
     brief = _technical(view, row)
     if brief is not None:

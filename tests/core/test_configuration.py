@@ -85,7 +85,7 @@ def test_one_changed_byte_changes_the_pinned_hash(tmp_path: Path) -> None:
 
 def test_limits_cannot_be_changed_after_they_were_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Preferences().positions_max = 50  # type: ignore[misc]
+        Preferences().positions_max = 50
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,9 @@ def test_plans_of_one_slot_count_against_each_other(tmp_path: Path) -> None:
 
 def test_what_an_approved_plan_may_cost_is_gone_for_the_next_one(tmp_path: Path) -> None:
     """Each asks for 49 shares at 100.50; 7 % of 100,000 pays for 49 and then for 20."""
-    result = _decide(new_ledger(tmp_path), world_of(_breakouts(["AAPL", "IBM"])), by=_tight(gross_exposure_fraction_max=0.07))
+    result = _decide(
+        new_ledger(tmp_path), world_of(_breakouts(["AAPL", "IBM"])), by=_tight(gross_exposure_fraction_max=0.07)
+    )
     assert [(p.symbol, v.ruling, v.quantity) for p, v in result.judged] == [
         ("AAPL", "approve", 49),
         ("IBM", "shrink", 20),

@@ -22,7 +22,7 @@ from trading_assets.briefs.facts import FACT_TABLES, FactBook
 from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
 from trading_assets.briefs.rules import brief_rows, briefs_at
 from trading_assets.core.calendar import XNYS, Session, days_of
-from trading_assets.core.ports import GateRecord, Span
+from trading_assets.core.ports import GateBook, GateRecord, Lake, Span
 from trading_assets.core.preferences import load_preferences
 from trading_assets.core.settings import PROJECT, load_settings
 from trading_assets.core.slots import Slot, slots_of
@@ -97,7 +97,7 @@ def _facts(past: Span, made: Span) -> Frames:
     }
 
 
-def judge(lake: ParquetLake, gates: SqlGateBook, span: Span, *, failures: Sequence[str] = ()) -> None:
+def judge(lake: Lake, gates: GateBook, span: Span, *, failures: Sequence[str] = ()) -> None:
     """Stores a verdict on every stored session of daily bars: passed, or refused with failures."""
     versions = lake.versions(DAILY_BARS, span)
     records = [
@@ -223,6 +223,4 @@ def slot_of(day: date, label: str = "09:30") -> Slot:
 
 
 def _brief_rows(facts: FactBook, over: Sequence[Session]) -> list[dict[str, object]]:
-    return [
-        row for session in over for row in brief_rows(briefs_at(facts.at(session.open - BEFORE_OPEN)), session.day)
-    ]
+    return [row for session in over for row in brief_rows(briefs_at(facts.at(session.open - BEFORE_OPEN)), session.day)]

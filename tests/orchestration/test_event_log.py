@@ -155,7 +155,7 @@ def test_the_index_holds_the_same_asset_events(both: tuple[Desk, Desk, str, str]
     assert [row[:4] for row in fast] == [row[:4] for row in slow]
     assert [told(row[4]) for row in fast] == [told(row[4]) for row in slow]
     materialized = [row for row in fast if row[0] == "ASSET_MATERIALIZATION"]
-    assert len(materialized) == len(ASSETS) * len(KEYS) == 3 * 18
+    assert len(materialized) == len(ASSETS) * len(KEYS) == 3 * 24
 
 
 def test_the_runs_hold_the_same_events(both: tuple[Desk, Desk, str, str]) -> None:

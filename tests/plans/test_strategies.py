@@ -22,7 +22,8 @@ NEEDED = {
 }
 
 
-def _setup(name: str, *, confidence: float = 0.55, **changed: Any) -> Setup | None:
+def _setup(name: str, **changed: Any) -> Setup | None:
+    confidence = changed.pop("confidence", 0.55)
     return STRATEGIES[name].setup(SETUPS[name](**changed), thesis(confidence=confidence))
 
 

@@ -95,9 +95,7 @@ def test_a_symbol_with_an_entry_on_its_way_is_not_bought_again() -> None:
     assert _plans(breakout(), book=portfolio().with_pending(Pending("AAA", Decimal(1)))) == ()
 
 
-@pytest.mark.parametrize(
-    ("strategy", "longest"), [("momentum_breakout", 20), ("mean_reversion", 10), ("pullback", 15)]
-)
+@pytest.mark.parametrize(("strategy", "longest"), [("momentum_breakout", 20), ("mean_reversion", 10), ("pullback", 15)])
 def test_a_holding_is_sold_when_its_strategys_time_is_over(strategy: str, longest: int) -> None:
     kept = held_by(strategy, holding("AAA", sessions=longest - 1))
     over = held_by(strategy, holding("AAA", sessions=longest, quantity=7))

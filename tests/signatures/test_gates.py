@@ -6,7 +6,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from resources.ledger.store import SqlGateBook
 from tests.execution.world import EVER, YEAR, judge, lane, market
 from trading_assets.core.errors import GateClosed, TradingHalted
 from trading_assets.core.ports import GateRecord, Span
@@ -92,6 +91,6 @@ def test_a_closed_gate_is_raised_with_session_reason_and_next_step(desk: Lane) -
 
 
 def test_verdicts_are_kept_for_a_whole_range(desk: Lane) -> None:
-    judge(desk.lake, SqlGateBook(desk.gates._engine), YEAR, failures=("closed",))  # type: ignore[attr-defined]
+    judge(desk.lake, desk.gates, YEAR, failures=("closed",))
     gate = _gate(desk)
     assert all(gate.problem(day) for day in desk.lake.versions(DAILY_BARS, YEAR))

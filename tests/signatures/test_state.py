@@ -96,11 +96,9 @@ def test_a_history_that_begins_anew_forgets_the_peak_before() -> None:
         ("drawdown_halt_fraction", 0.05, ("100", "98.5", "97", "95.1", "95"), "HALTED"),
     ],
 )
-def test_the_bound_is_the_preferences_own_value(
-    limit: str, value: float, equity: tuple[str, ...], state: str
-) -> None:
+def test_the_bound_is_the_preferences_own_value(limit: str, value: float, equity: tuple[str, ...], state: str) -> None:
     assert limit in STATE_FIELDS
-    assert _after(*equity, limits=Preferences(**{limit: value})).state == state
+    assert _after(*equity, limits=LIMITS.model_copy(update={limit: value})).state == state
     assert _after(*equity).state != state
 
 

@@ -112,9 +112,7 @@ def _trend_readings(facts: SymbolFacts) -> Iterator[_Reading]:
 
 
 def _range_readings(facts: SymbolFacts) -> Iterator[_Reading]:
-    yield from _reading(
-        facts, ("rsi_14",), lambda v: f"RSI is {v[0]:.1f}", lambda v: _bounded((50.0 - v[0]) / 20.0)
-    )
+    yield from _reading(facts, ("rsi_14",), lambda v: f"RSI is {v[0]:.1f}", lambda v: _bounded((50.0 - v[0]) / 20.0))
     yield from _reading(
         facts,
         ("close", "bb_lower_20_2", "bb_upper_20_2"),

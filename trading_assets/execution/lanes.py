@@ -134,10 +134,10 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
     The slot at the open first settles every session that nobody has settled: it never decides on yesterday's book.
     """
     day = slot.session.day
+    if slot.is_first:
+        _settle_up_to(lane, XNYS.previous(day).day)
     world = load_world(lane, Span(day, day), as_of=slot.at)
     with lane.ledger.session() as ledger:
-        if slot.is_first:
-            _settle_up_to(lane, XNYS.previous(day).day, ledger)
         result = decide_slot(slot, world, lane.rules, ledger)
     rows: dict[str, list[Row]] = {table.name: [] for table in DECIDED}
     _collect(rows, result)
@@ -157,9 +157,9 @@ def store_booked(lane: Lane, span: Span) -> Mapping[str, Written]:
     Raises:
         DataNotReady: A backtest has not walked all sessions of the span.
     """
+    if not lane.walks:
+        _settle_up_to(lane, span.last)
     with lane.ledger.session() as ledger:
-        if not lane.walks:
-            _settle_up_to(lane, span.last, ledger)
         closes = ledger.closes(span.first, span.last)
         if lane.walks:
             _require_walked(closes, span)
@@ -179,15 +179,20 @@ def _require_walked(closes: Sequence[SessionClose], span: Span) -> None:
         raise DataNotReady("the backtest has not walked all sessions", value=missing[0], hint=hint)
 
 
-def _settle_up_to(lane: Lane, last: date, ledger: LedgerSession) -> None:
-    """Settles every session since the newest close, in order; a book that never decided anything begins at `last`."""
-    newest = ledger.latest_close(last + _DAY)
-    first = XNYS.next(newest.session).day if newest else _first_decided(ledger, last)
+def _settle_up_to(lane: Lane, last: date) -> None:
+    """Settles every session since the newest close, in order; a book that never decided anything begins at `last`.
+
+    Facts and gate verdicts are read before a transaction begins: the desk keeps both in one file, which has one writer.
+    """
+    with lane.ledger.session() as ledger:
+        newest = ledger.latest_close(last + _DAY)
+        first = XNYS.next(newest.session).day if newest else _first_decided(ledger, last)
     pending = XNYS.sessions(first, last) if first <= last else ()
     if pending:
         world = load_world(lane, Span(first, last), as_of=pending[-1].close)
         for session in pending:
-            settle_session(session, world, lane.rules, ledger)
+            with lane.ledger.session() as ledger:
+                settle_session(session, world, lane.rules, ledger)
 
 
 def _first_decided(ledger: LedgerSession, last: date) -> date:

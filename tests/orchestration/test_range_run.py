@@ -1,0 +1,141 @@
+"""One quarter from bars to the report in one run, as `desk backtest` does it, and what is on record afterwards."""
+
+import json
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+import pytest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from resources.desk import BACKTEST, DeskResource
+from tests.orchestration.homes import AFTER_EVERYTHING, HISTORY, QUARTER, desk, done
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.settings import Home
+from trading_assets.core.tables import Table
+from trading_assets.definitions import defs
+from trading_assets.execution.lanes import BOOKED, DECIDED
+from trading_assets.execution.model import ACCOUNT, FILLS, TRADES
+from trading_assets.features.model import BREADTH, INDICATORS
+from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.regimes.model import REGIME_LABELS
+
+WALKED = {session.key for session in XNYS.sessions(QUARTER.first, QUARTER.last)}
+STORED = {session.key for session in XNYS.sessions(HISTORY.first, HISTORY.last)}
+FACTS = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BREADTH, REGIME_LABELS)
+JOB = defs.resolve_job_def("backtest").asset_layer
+WALKED_ASSETS = sorted(JOB.selected_asset_keys)
+
+
+@pytest.fixture
+def instance(quarter: Home) -> Iterator[dg.DagsterInstance]:
+    """Dagster's record of the quarter."""
+    with dg.DagsterInstance.get() as opened:
+        yield opened
+
+
+def rows(table: Table, lane: str = "facts") -> pl.DataFrame:
+    """All rows of a table in the present home."""
+    return DeskResource().lake().read(table, as_of=AFTER_EVERYTHING, lane=lane)
+
+
+@pytest.mark.parametrize("key", WALKED_ASSETS, ids=lambda key: key.to_user_string())
+def test_every_asset_is_materialized_for_every_session(key: dg.AssetKey, instance: dg.DagsterInstance) -> None:
+    made = set(instance.get_materialized_partitions(key))
+    assert made >= WALKED
+    assert made <= STORED
+
+
+@pytest.mark.parametrize("key", WALKED_ASSETS, ids=lambda key: key.to_user_string())
+def test_every_materialization_says_what_was_stored(key: dg.AssetKey, instance: dg.DagsterInstance) -> None:
+    event = instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    if key.path[-1] == "improvement_report":
+        assert {"report", "markdown", "json", "equity_usd"} <= metadata.keys()
+    else:
+        assert isinstance(metadata["rows"].value, int)
+        assert "lake_file" in metadata or "dagster/partition_row_count" in metadata or key.path[-1].endswith("_metrics")
+
+
+def test_every_check_of_the_run_was_evaluated_and_passed(instance: dg.DagsterInstance) -> None:
+    keys = JOB.asset_graph.asset_check_keys
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
+    assert records.keys() == set(keys)
+    assert {record.status for record in records.values()} == {AssetCheckExecutionRecordStatus.SUCCEEDED}
+
+
+def test_the_metrics_checks_carry_the_names_of_dbts_tests(quarter: Home) -> None:
+    manifest = json.loads(next((quarter.root / "dbt" / BACKTEST).rglob("manifest.json")).read_text())
+    in_dbt = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "test"}
+    in_dagster = {key.name for key in JOB.asset_graph.asset_check_keys if key.asset_key.path[0] == BACKTEST}
+    assert in_dagster == in_dbt
+
+
+def test_the_lake_holds_a_row_of_account_for_every_session(quarter: Home) -> None:
+    account = rows(ACCOUNT, BACKTEST)
+    assert {day.isoformat() for day in account["session"]} == WALKED
+    assert rows(FILLS, BACKTEST).height > 0
+    assert rows(TRADES, BACKTEST).height > 0
+
+
+def test_every_verdict_of_the_gate_is_about_the_stored_file(quarter: Home) -> None:
+    home = DeskResource()
+    verdicts, versions = home.gates().gates(DAILY_BARS.name, HISTORY), home.lake().versions(DAILY_BARS, HISTORY)
+    assert {day: verdict.version for day, verdict in verdicts.items()} == versions
+    assert all(verdict.passed for verdict in verdicts.values())
+
+
+def test_the_facts_before_the_range_were_made_first(quarter: Home) -> None:
+    """The first decision of a range sees the session before it, which the range itself does not make."""
+    before = XNYS.previous(QUARTER.first).day
+    labels = DeskResource().lake().versions(REGIME_LABELS, HISTORY)
+    assert min(labels) == before
+
+
+def test_the_report_lies_where_the_command_says(quarter: Home) -> None:
+    folder = quarter.reports / BACKTEST / QUARTER.last.isoformat()
+    assert (folder / "report.md").read_text().startswith("#")
+    assert json.loads((folder / "report.json").read_text())
+    assert list(folder.glob("*.png"))
+
+
+def test_the_run_is_on_record_as_one_run_over_the_range(instance: dg.DagsterInstance) -> None:
+    runs = [run for run in instance.get_runs() if run.job_name == "backtest"]
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS]
+    assert runs[0].tags["dagster/asset_partition_range_start"] == "2012-10-01"
+    assert runs[0].tags["dagster/asset_partition_range_end"] == "2012-12-31"
+
+
+# Again, and in two parts
+
+
+def state() -> dict[str, object]:
+    """Versions of the facts and content of the results; generations of rewritten results do not count."""
+    lake = DeskResource().lake()
+    facts: dict[str, object] = {table.name: dict(lake.versions(table, HISTORY)) for table in FACTS}
+    return {**facts, **{table.name: rows(table, BACKTEST).rows() for table in (*DECIDED, *BOOKED)}}
+
+
+def test_the_same_range_again_changes_no_fact_and_gives_the_same_fills(own_quarter: Home) -> None:
+    before = state()
+    done("backtest", "--from", QUARTER.first, "--to", QUARTER.last)
+    assert state() == before
+
+
+def test_a_range_that_is_continued_ends_like_one_walked_at_once(own_quarter: Home) -> None:
+    whole = state()
+    done("backtest", "--from", QUARTER.first, "--to", "2012-11-14")
+    half = rows(ACCOUNT, BACKTEST)
+    assert half["session"][-1].isoformat() == "2012-11-14"
+    done("backtest", "--from", "2012-11-15", "--to", QUARTER.last, "--continue")
+    assert state() == whole
+
+
+def test_a_continued_range_that_skips_sessions_is_refused(own_quarter: Home) -> None:
+    """A book cannot jump: fills, dividends and halts of the sessions between would be missing."""
+    done("backtest", "--from", QUARTER.first, "--to", "2012-10-05")
+    said = desk("backtest", "--from", "2012-10-11", "--to", "2012-10-12", "--continue")
+    assert said.code != 0
+    assert "2012-10-10" in said.err or "2012-10-08" in said.err
