@@ -54,8 +54,10 @@ def _lake(desk: DeskResource) -> Iterator[str]:
 
 
 def _ledgers(desk: DeskResource) -> Iterator[str]:
+    from resources.ledger.engine import transaction
+
     for lane in LANES:
-        with desk.engine(lane).connect() as connection:
+        with transaction(desk.engine(lane)) as connection:
             found = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
         if found != "ok":
             yield f"{lane}: {found}"

@@ -19,6 +19,7 @@ STARTED_BY_NAME = {
     "bench.backfill",
     "bench.backtest",
     "bench.imports",
+    "bench.plain",
     "bench.storage",
     "desk.main",
     "resources.event_log",

@@ -64,7 +64,7 @@ def _dropped(frames: Frames, as_of: datetime, _dice: Random) -> Frames:
     return {name: frame.filter(pl.col("knowable_at") <= as_of) for name, frame in frames.items()}
 
 
-def _scrambled(frames: Frames, as_of: datetime, dice: Random) -> Frames:
+def scrambled(frames: Frames, as_of: datetime, dice: Random) -> Frames:
     """Every later value replaced: numbers from other rows and many times as large, every view bearish, splits everywhere."""
     return {name: _blurred(name, frame, as_of, dice) for name, frame in frames.items()}
 
@@ -91,7 +91,7 @@ def _nudged(frames: Frames, as_of: datetime, _dice: Random) -> Frames:
     return {**frames, DAILY_BARS.name: bars.with_columns(pl.col("close") + cent)}
 
 
-@pytest.mark.parametrize("alter", [_dropped, _scrambled, _nudged], ids=["dropped", "scrambled", "a cent"])
+@pytest.mark.parametrize("alter", [_dropped, scrambled, _nudged], ids=["dropped", "scrambled", "a cent"])
 @settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(day=st.sampled_from(days(YEAR)[1:]), seed=st.integers(0, 1_000))
 def test_altering_the_future_changes_no_byte_of_a_slot(alter: Altered, tmp_path: Path, day: date, seed: int) -> None:
@@ -107,7 +107,7 @@ def test_altering_the_past_does_change_what_is_decided(tmp_path: Path) -> None:
     changed = []
     for day in days(YEAR)[5:65:5]:
         frames = window(market().frames, day)
-        altered = world_of(_scrambled(frames, slot_of(days(YEAR)[0]).at, Random(1)))
+        altered = world_of(scrambled(frames, slot_of(days(YEAR)[0]).at, Random(1)))
         truth = _decide(at_open(tmp_path / "truth", day), _true_world(day), day)
         changed.append(_decide(at_open(tmp_path / "other", day), altered, day) != truth)
     assert all(changed)

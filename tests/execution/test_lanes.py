@@ -11,7 +11,7 @@ from random import Random
 import polars as pl
 import pytest
 
-from tests.execution.test_cycle import _scrambled
+from tests.execution.test_cycle import scrambled
 from tests.execution.world import (
     EVER,
     YEAR,
@@ -97,7 +97,7 @@ def test_walking_session_by_session_is_walking_once(home: Path, spring: Lane) ->
 def test_facts_from_after_the_middle_change_nothing_before_it(home: Path, spring: Lane) -> None:
     """The lake itself holds another future: scrambled bars, features and briefs, judged as passed."""
     where, after = lane(home), XNYS.session(MIDDLE).close
-    frames = _scrambled(market().frames, after, Random(7))
+    frames = scrambled(market().frames, after, Random(7))
     made = Span(frames[DAILY_BARS.name]["session"].min(), YEAR.last)  # type: ignore[arg-type]
     for table in FACT_TABLES:
         where.lake.write(table, frames[table.name], made)

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 import polars as pl
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from desk.runner import Outcome, run_job
 from resources.desk import BACKTEST, DeskResource
-from tests.orchestration.homes import AFTER_EVERYTHING, HISTORY, QUARTER, desk, done
+from tests.orchestration.homes import AFTER_EVERYTHING, HISTORY, QUARTER, done
+from trading_assets.catalog import key_of
 from trading_assets.core.calendar import XNYS
-from trading_assets.core.settings import Home
+from trading_assets.core.ports import Span
+from trading_assets.core.settings import PROJECT, Home
 from trading_assets.core.tables import Table
 from trading_assets.definitions import defs
 from trading_assets.execution.lanes import BOOKED, DECIDED
@@ -22,6 +26,7 @@ from trading_assets.regimes.model import REGIME_LABELS
 
 WALKED = {session.key for session in XNYS.sessions(QUARTER.first, QUARTER.last)}
 STORED = {session.key for session in XNYS.sessions(HISTORY.first, HISTORY.last)}
+RESULTS = tuple(table.name for table in (*DECIDED, *BOOKED))
 FACTS = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BREADTH, REGIME_LABELS)
 JOB = defs.resolve_job_def("backtest").asset_layer
 WALKED_ASSETS = sorted(JOB.selected_asset_keys)
@@ -67,10 +72,10 @@ def test_every_check_of_the_run_was_evaluated_and_passed(instance: dg.DagsterIns
 
 
 def test_the_metrics_checks_carry_the_names_of_dbts_tests(quarter: Home) -> None:
-    manifest = json.loads(next((quarter.root / "dbt" / BACKTEST).rglob("manifest.json")).read_text())
-    in_dbt = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "test"}
+    models = {path.stem for path in (PROJECT / "dbt_metrics" / "models").rglob("*.sql")}
+    built = {path.stem for path in (quarter.root / "dbt" / BACKTEST / "run").rglob("*.sql")} - models
     in_dagster = {key.name for key in JOB.asset_graph.asset_check_keys if key.asset_key.path[0] == BACKTEST}
-    assert in_dagster == in_dbt
+    assert in_dagster == built
 
 
 def test_the_lake_holds_a_row_of_account_for_every_session(quarter: Home) -> None:
@@ -124,18 +129,27 @@ def test_the_same_range_again_changes_no_fact_and_gives_the_same_fills(own_quart
     assert state() == before
 
 
+def walk(first: str, last: str, *, fresh: bool) -> Outcome:
+    """The decisions and the book of a range, on facts that are there."""
+    selection = [key_of(table, BACKTEST) for table in (*DECIDED, *BOOKED)]
+    config = {"backtest_decisions": {"config": {"fresh": fresh}}}
+    return run_job(
+        "backtest", Span(date.fromisoformat(first), date.fromisoformat(last)), config=config, selection=selection
+    )
+
+
 def test_a_range_that_is_continued_ends_like_one_walked_at_once(own_quarter: Home) -> None:
     whole = state()
-    done("backtest", "--from", QUARTER.first, "--to", "2012-11-14")
-    half = rows(ACCOUNT, BACKTEST)
-    assert half["session"][-1].isoformat() == "2012-11-14"
-    done("backtest", "--from", "2012-11-15", "--to", QUARTER.last, "--continue")
-    assert state() == whole
+    assert walk("2012-10-01", "2012-11-14", fresh=True).success
+    assert rows(ACCOUNT, BACKTEST)["session"][-1] == date(2012, 11, 14)
+    assert walk("2012-11-15", "2012-12-31", fresh=False).success
+    assert {name: state()[name] for name in RESULTS} == {name: whole[name] for name in RESULTS}
 
 
 def test_a_continued_range_that_skips_sessions_is_refused(own_quarter: Home) -> None:
     """A book cannot jump: fills, dividends and halts of the sessions between would be missing."""
-    done("backtest", "--from", QUARTER.first, "--to", "2012-10-05")
-    said = desk("backtest", "--from", "2012-10-11", "--to", "2012-10-12", "--continue")
-    assert said.code != 0
-    assert "2012-10-10" in said.err or "2012-10-08" in said.err
+    assert walk("2012-10-01", "2012-10-05", fresh=True).success
+    jump = walk("2012-10-11", "2012-10-12", fresh=False)
+    assert not jump.success
+    assert "2012-10-08" in jump.failures[0]
+    assert rows(ACCOUNT, BACKTEST)["session"][-1] == date(2012, 10, 5)
