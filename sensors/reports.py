@@ -33,8 +33,8 @@ def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
 
 
 def request_report(run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
-    """One report for each post-close run, of the run's session."""
-    session = run.tags.get("dagster/partition")
+    """One report for each post-close run, of the run's session; a catch-up over a range reports on its last."""
+    session = run.tags.get("dagster/partition") or run.tags.get("dagster/asset_partition_range_end")
     if session is None:
         return dg.SkipReason(f"run {run.run_id} has no session")
     return dg.RunRequest(run_key=run.run_id, job_name=REPORT, partition_key=session)

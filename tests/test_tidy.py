@@ -78,7 +78,7 @@ def test_the_median_function_has_at_most_ten_lines() -> None:
 
 def test_every_module_is_imported_by_another_or_started_by_name() -> None:
     modules = {_module(path): path for path in python_files(*CODE) if path.name != "__init__.py"}
-    imported = {name for path in python_files(*CODE, "tests") for name in _imports(path)}
+    imported = {name for path in python_files(*CODE) for name in _imports(path)}
     assert modules.keys() - imported - STARTED_BY_NAME == set()
 
 

@@ -71,3 +71,11 @@ def stored(
             **(extra or {}),
         },
     )
+
+
+def at_last_session(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any]) -> None:
+    """Attaches metadata to the run's last partition only.
+
+    Dagster copies what a result carries to each partition of a range: a picture would be stored five hundred times.
+    """
+    context.add_asset_metadata(dict(metadata), asset_key=key, partition_key=max(context.partition_keys))

@@ -3,7 +3,7 @@
 The report depends on the metrics for lineage only: its job selects nothing else, so that no gate can keep it from appearing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import dagster as dg
 
 from resources.desk import DeskResource
 from resources.metrics import CheckSpec, ModelSpec, model_specs
-from trading_assets.catalog import OWNERS, SINGLE_RUN, key_of, spec, stored
+from trading_assets.catalog import OWNERS, SINGLE_RUN, at_last_session, key_of, spec, stored
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import PROJECT
@@ -31,7 +31,18 @@ MODELS: tuple[ModelSpec, ...] = tuple(model for model in model_specs(DBT_PROJECT
 _STAGING_CHECKS: tuple[CheckSpec, ...] = tuple(
     check for model in model_specs(DBT_PROJECT) if model.layer != "marts" for check in model.checks
 )
-_HOME_OF_STAGING_CHECKS = "daily_metrics"
+_MARTS = frozenset(model.name for model in MODELS)
+_DAILY = "daily_metrics"
+_DRAWN = (
+    "equity_usd",
+    "pnl_usd",
+    "return_fraction_to_date",
+    "drawdown_fraction",
+    "exposure_fraction",
+    "sharpe_ratio",
+    "trades_to_date",
+    "benchmark_equity_usd",
+)
 
 
 def evaluation_assets(lane: str) -> Sequence[Any]:
@@ -81,12 +92,10 @@ def _metrics(lane: str) -> Any:
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]
         """One dbt build over the lane's whole record; each data test is an asset check."""
         run = _build_metrics(desk, lane, span_of(context.partition_keys))
-        rows = {model.name: model.rows for model in run.models}
-        for model in MODELS:
-            yield dg.MaterializeResult(
-                asset_key=dg.AssetKey([lane, model.name]),
-                metadata={"rows": rows[model.name], **_newest(desk, lane, model)},
-            )
+        _show_sessions(context, desk, lane)
+        for model in run.models:
+            if model.name in _MARTS:
+                yield dg.MaterializeResult(asset_key=dg.AssetKey([lane, model.name]), metadata={"rows": model.rows})
         for check in run.checks:
             yield _check_result(check, lane)
 
@@ -116,15 +125,10 @@ def _report(lane: str) -> Any:
         made = make_report(
             desk.lake(), desk.gates(), desk.rules(lane), span_of(context.partition_keys), desk.home().reports
         )
-        return dg.MaterializeResult(
-            asset_key=dg.AssetKey([lane, REPORT]),
-            metadata={
-                "report": dg.MetadataValue.md(made.markdown_with_pictures),
-                "markdown": dg.MetadataValue.path(str(made.paths.markdown)),
-                "json": dg.MetadataValue.path(str(made.paths.json)),
-                **made.headline,
-            },
-        )
+        paths = {"markdown": str(made.paths.markdown), "json": str(made.paths.json)}
+        shown = {"report": dg.MetadataValue.md(made.markdown_with_pictures), **made.headline}
+        at_last_session(context, dg.AssetKey([lane, REPORT]), shown)
+        return dg.MaterializeResult(metadata={name: dg.MetadataValue.path(path) for name, path in paths.items()})
 
     return improvement_report
 
@@ -150,27 +154,28 @@ def _build_metrics(desk: DeskResource, lane: str, span: Span) -> "MetricsRun":
     )
 
 
-def _newest(desk: DeskResource, lane: str, model: ModelSpec) -> Mapping[str, float]:
-    """The last row's numbers of daily_metrics, so that the UI can draw them over time."""
-    if model.name != _HOME_OF_STAGING_CHECKS:
-        return {}
+def _show_sessions(context: dg.AssetExecutionContext, desk: DeskResource, lane: str) -> None:
+    """Each session's own numbers on its own partition, so that the UI draws them over sessions."""
+    import polars as pl
+
     with desk.warehouse(lane).get_connection() as connection:
-        frame = connection.table(model.name).order("session").pl()
-    last = frame.row(-1, named=True) if frame.height else {}
-    return {name: float(value) for name, value in last.items() if isinstance(value, (int, float, Decimal))}
+        frame = connection.table(_DAILY).select(*_DRAWN, "session").pl()
+    days = pl.col("session").cast(pl.String)
+    for row in frame.with_columns(days).filter(days.is_in(list(context.partition_keys))).rows(named=True):
+        numbers = {name: float(row[name]) for name in _DRAWN if row[name] is not None}
+        context.add_asset_metadata(numbers, asset_key=dg.AssetKey([lane, _DAILY]), partition_key=row["session"])
 
 
 def _model_spec(model: ModelSpec, lane: str) -> dg.AssetSpec:
     columns = [dg.TableColumn(c.name, c.type or "double", description=c.description) for c in model.columns]
     raw = [key_of(_RAW[name], lane) for name in model.sources if name in _RAW]
-    marts = {other.name for other in MODELS}
     return dg.AssetSpec(
         dg.AssetKey([lane, model.name]),
         description=model.description,
         group_name=lane,
         kinds={"dbt", "duckdb"},
         owners=OWNERS,
-        deps=[*raw, *(dg.AssetKey([lane, name]) for name in model.refs if name in marts)],
+        deps=[*raw, *(dg.AssetKey([lane, name]) for name in model.refs if name in _MARTS)],
         partitions_def=SESSIONS,
         metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
     )
@@ -194,5 +199,4 @@ def _check_result(check: "CheckRun", lane: str) -> dg.AssetCheckResult:
 
 def _home_of(model: str, lane: str) -> dg.AssetKey:
     """A mart carries its own tests; tests of staging views stand with the daily metrics."""
-    known = {mart.name for mart in MODELS}
-    return dg.AssetKey([lane, model if model in known else _HOME_OF_STAGING_CHECKS])
+    return dg.AssetKey([lane, model if model in _MARTS else _DAILY])

@@ -1,5 +1,7 @@
 """From an approved plan to the orders that the broker gets: a capped entry with its stop and target, or an exit."""
 
+from dataclasses import replace
+
 from trading_assets.core.ids import short_id
 from trading_assets.execution.model import Order
 from trading_assets.execution.ports import Intent
@@ -26,9 +28,9 @@ def orders_of(intent: Intent) -> tuple[Order, ...]:
 
 
 def _bracket(intent: Intent) -> tuple[Order, ...]:
-    plan, entry_id = intent.plan, f"{intent.id}-entry"
+    plan = intent.plan
     entry = Order(
-        id=entry_id,
+        id=f"{intent.id}-entry",
         intent_id=intent.id,
         symbol=plan.symbol,
         side="buy",
@@ -40,36 +42,9 @@ def _bracket(intent: Intent) -> tuple[Order, ...]:
         time_in_force="day",
         limit_price=plan.entry,
     )
-    stop = Order(
-        id=f"{intent.id}-stop",
-        intent_id=intent.id,
-        symbol=plan.symbol,
-        side="sell",
-        type="stop",
-        role="stop",
-        quantity=intent.quantity,
-        placed_at=plan.as_of,
-        session=plan.session,
-        time_in_force="gtc",
-        stop_price=plan.stop,
-        parent_id=entry_id,
-        status="held",
-    )
-    target = Order(
-        id=f"{intent.id}-target",
-        intent_id=intent.id,
-        symbol=plan.symbol,
-        side="sell",
-        type="limit",
-        role="target",
-        quantity=intent.quantity,
-        placed_at=plan.as_of,
-        session=plan.session,
-        time_in_force="gtc",
-        limit_price=plan.target,
-        parent_id=entry_id,
-        status="held",
-    )
+    child = replace(entry, side="sell", limit_price=None, time_in_force="gtc", parent_id=entry.id, status="held")
+    stop = replace(child, id=f"{intent.id}-stop", role="stop", type="stop", stop_price=plan.stop)
+    target = replace(child, id=f"{intent.id}-target", role="target", type="limit", limit_price=plan.target)
     return entry, stop, target
 
 

@@ -1,0 +1,236 @@
+"""The desk's own day on past prices: morning, slot, close, report; what is not due is refused and leaves no trace."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from desk.runner import Outcome, run_job
+from resources.desk import DESK, DeskResource
+from sensors.slots import decision_slots
+from tests.orchestration.homes import AFTER_EVERYTHING, Said, copied, desk, done, living_in, quarter_home
+from trading_assets.briefs.model import ANALYST_BRIEFS
+from trading_assets.catalog import key_of
+from trading_assets.core.ports import Span
+from trading_assets.core.settings import Home
+from trading_assets.execution.lanes import BOOKED, DECIDED
+from trading_assets.execution.model import ACCOUNT
+from trading_assets.jobs import FACTS
+
+BEFORE, DAY, NEXT = date(2012, 12, 28), date(2012, 12, 31), date(2013, 1, 2)
+SLOT = "2012-12-31T09:31:00-05:00"
+CLOSE = "2012-12-31T16:20:00-05:00"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A home after its day, with what the commands said."""
+
+    home: Path
+    decided: Said
+    again: Said
+    closed: Outcome
+
+
+def span(day: date) -> Span:
+    """One session."""
+    return Span(day, day)
+
+
+def prepare(root: Path, day: date, *, clock: str) -> None:
+    """The morning: the briefs of a session from the facts before it."""
+    with living_in(root, clock=clock):
+        outcome = run_job("premarket", span(day), selection=[key_of(ANALYST_BRIEFS, DESK)])
+        assert outcome.success, outcome.failures
+
+
+@cache
+def mornings_home(base: Path) -> Path:
+    """The quarter on the last morning of 2012, briefed and undecided."""
+    root = copied(quarter_home(base), base / "morning")
+    prepare(root, DAY, clock="2012-12-31T08:45:00-05:00")
+    return root
+
+
+@cache
+def evenings_home(base: Path) -> Told:
+    """The same home after its slot, a second attempt, and the close."""
+    root = copied(mornings_home(base), base / "evening")
+    with living_in(root, clock=SLOT):
+        decided, again = desk("decide", "--json"), desk("decide")
+    with living_in(root, clock=CLOSE):
+        closed = run_job("postclose", span(DAY))
+        assert run_job("report", span(DAY)).success
+    return Told(root, decided, again, closed)
+
+
+@pytest.fixture
+def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """The desk after its day, to be read."""
+    told = evenings_home(tmp_path_factory.getbasetemp())
+    with living_in(told.home, clock=CLOSE):
+        yield told
+
+
+@pytest.fixture
+def morning(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[Home]:
+    """A copy of the desk at the open, to be used."""
+    root = copied(mornings_home(tmp_path_factory.getbasetemp()), tmp_path / "home")
+    with living_in(root, clock=SLOT) as home:
+        yield home
+
+
+def decided_slots(first: date, last: date) -> list[tuple[date, str]]:
+    """What the desk's ledger holds."""
+    with DeskResource().ledger(DESK).session() as ledger:
+        return [(decision.session, decision.slot) for decision in ledger.decisions(first, last)]
+
+
+def nothing_is_decided() -> bool:
+    """No decision in the ledger, and no row of one in the lake."""
+    stored = [DeskResource().lake().versions(t, Span(BEFORE, NEXT), lane=DESK) for t in (*DECIDED, *BOOKED)]
+    return decided_slots(BEFORE, NEXT) == [] and not any(stored)
+
+
+# The day
+
+
+def test_the_due_slot_is_decided_once_and_told_as_one_object(evening: Told) -> None:
+    assert evening.decided.code == 0, evening.decided.err
+    told = json.loads(evening.decided.out)
+    assert (told["session"], told["slot"]) == ("2012-12-31", "09:30")
+    assert {"state", "reason", "plans", "vetoes", "intents"} <= told.keys()
+    assert decided_slots(BEFORE, NEXT) == [(DAY, "09:30")]
+
+
+def test_the_second_decision_of_a_slot_is_refused_with_its_reason(evening: Told) -> None:
+    assert evening.again.code != 0
+    assert evening.again.out == ""
+    assert "slot 09:30 of 2012-12-31 is decided already in book desk" in evening.again.err
+    assert "Traceback" not in evening.again.err
+
+
+def test_the_close_settles_books_and_measures_the_session(evening: Told) -> None:
+    assert evening.closed.success, evening.closed.failures
+    account = DeskResource().lake().read(ACCOUNT, as_of=AFTER_EVERYTHING, lane=DESK)
+    assert account["session"].to_list() == [DAY]
+    with dg.DagsterInstance.get() as instance:
+        for table in (*DECIDED, *BOOKED):
+            assert instance.get_materialized_partitions(key_of(table, DESK)) == {"2012-12-31"}
+        assert instance.get_materialized_partitions(dg.AssetKey([DESK, "daily_metrics"])) == {"2012-12-31"}
+
+
+def test_the_report_of_the_day_is_on_disk(evening: Told) -> None:
+    folder = evening.home / "reports" / DESK / "2012-12-31"
+    assert (folder / "report.md").is_file()
+    assert (folder / "report.json").is_file()
+
+
+def test_the_status_tells_the_book_after_the_close(evening: Told) -> None:
+    status = json.loads(done("status", "--json").out)
+    assert status["last_settled_session"] == "2012-12-31"
+    assert status["slots_decided"] == 1
+    assert status["halt"] == "none"
+    assert "closed at 16:00" in status["due"]
+    assert status["newest_gate"] == "passed"
+
+
+def test_the_sensor_rests_after_the_decision(evening: Told) -> None:
+    with living_in(evening.home, clock=SLOT), dg.build_sensor_context() as context:
+        skipped = decision_slots(context, desk=DeskResource())
+    assert skipped == dg.SkipReason("slot 09:30 of 2012-12-31 is decided already")
+
+
+def test_the_next_day_goes_on_from_the_book(evening: Told, tmp_path: Path) -> None:
+    """Through the sensor's own request: what it asks for is what the job accepts."""
+    root = copied(evening.home, tmp_path / "next")
+    prepare(root, NEXT, clock="2013-01-02T08:45:00-05:00")
+    with living_in(root, clock="2013-01-02T09:31:00-05:00"):
+        with dg.build_sensor_context() as context:
+            request = decision_slots(context, desk=DeskResource())
+        assert isinstance(request, dg.RunRequest)
+        assert run_job("decide", span(NEXT), config=request.run_config["ops"]).success
+    with living_in(root, clock="2013-01-02T16:20:00-05:00"):
+        selection = [*FACTS, *(key_of(table, DESK) for table in BOOKED)]
+        assert run_job("postclose", span(NEXT), selection=selection).success
+        account = DeskResource().lake().read(ACCOUNT, as_of=AFTER_EVERYTHING, lane=DESK)
+    assert account["session"].to_list() == [DAY, NEXT]
+
+
+# What is not due
+
+
+@pytest.mark.parametrize(
+    ("clock", "words", "says"),
+    [
+        pytest.param(SLOT, ("--slot", "10:00"), "2012-12-31 09:30 is due", id="another slot"),
+        pytest.param("2012-12-31T09:29:59-05:00", (), "no slot of 2012-12-31 has begun", id="before the open"),
+        pytest.param("2012-12-31T09:45:00-05:00", (), "it never runs late", id="grace is over"),
+        pytest.param("2012-12-31T16:05:00-05:00", (), "closed at 16:00", id="after the close"),
+        pytest.param("2013-01-01T10:00:00-05:00", (), "2013-01-01 is not a session", id="holiday"),
+    ],
+)
+def test_what_is_not_due_is_refused_before_a_run_starts(
+    morning: Home, clock: str, words: tuple[str, ...], says: str
+) -> None:
+    with living_in(morning.root, clock=clock):
+        said = desk("decide", *words)
+        assert said.code == 2
+        assert says in said.err
+        assert said.out == ""
+        assert nothing_is_decided()
+        with dg.DagsterInstance.get() as instance:
+            assert not [run for run in instance.get_runs() if run.job_name == "decide"]
+
+
+@pytest.mark.parametrize("day", [BEFORE, date(2012, 12, 26)], ids=str)
+def test_the_job_over_another_session_is_refused_and_writes_nothing(morning: Home, day: date) -> None:
+    outcome = run_job("decide", span(day))
+    assert not outcome.success
+    assert "the desk decides due slots only" in outcome.failures[0]
+    assert f"{day} whichever is due" in outcome.failures[0]
+    assert "2012-12-31 09:30 is due" in outcome.failures[0]
+    assert nothing_is_decided()
+
+
+def test_a_backfill_of_the_desks_decisions_is_refused_and_writes_nothing(morning: Home) -> None:
+    outcome = run_job("decide", Span(BEFORE, DAY))
+    assert not outcome.success
+    assert "the desk decides due slots only" in outcome.failures[0]
+    assert nothing_is_decided()
+
+
+def test_a_slot_without_its_briefs_or_facts_is_refused(quarter_root: Path, tmp_path: Path) -> None:
+    """On 3 January nobody fetched the bars of the day before."""
+    with living_in(copied(quarter_root, tmp_path / "home"), clock="2013-01-03T09:31:00-05:00"):
+        said = desk("decide")
+        assert said.code == 1
+        assert "there are no daily_bars of 2013-01-02" in said.err
+        assert "desk ingest --from 2013-01-02 --to 2013-01-02" in said.err
+        assert decided_slots(DAY, date(2013, 1, 3)) == []
+
+
+# Halts
+
+
+def test_a_halted_desk_decides_but_enters_nothing_until_the_operator_resumes(morning: Home) -> None:
+    done("halt", "news that no bar shows")
+    halt = json.loads(done("status", "--json").out)["halt"]
+    assert "operator: news that no bar shows" in halt
+    told = json.loads(done("decide", "--json").out)
+    assert told["intents"] == []
+    number = halt.split(":")[0]
+    wrong = desk("resume", int(number) + 1, "a guess")
+    assert wrong.code == 2
+    assert "Traceback" not in wrong.err
+    assert json.loads(done("status", "--json").out)["halt"] == halt
+    blank = desk("resume", number, " ")
+    assert blank.code == 2, "a reason must be given"
+    assert "trading may go on" in done("resume", number, "the news was about another company").err
+    assert json.loads(done("status", "--json").out)["halt"] == "none"
+    assert desk("resume", number, "again").code == 2
