@@ -3,12 +3,14 @@
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from desk.output import AS_JSON, say
 from trading_assets.core.errors import DeskError
+from trading_assets.core.settings import ProviderName
+from trading_assets.market.model import Frequency
 
 app = typer.Typer(
     help="A trading desk whose every step is a Dagster asset.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -16,7 +18,7 @@ app = typer.Typer(
 _DAY = ["%Y-%m-%d"]
 Json = Annotated[bool, AS_JSON]
 Day = Annotated[datetime | None, typer.Option(formats=_DAY, help="A session, YYYY-MM-DD.")]
-Lane = Annotated[str, typer.Option(help="backtest or desk.")]
+Lane = Annotated[Literal["desk", "backtest"], typer.Option(help="The book.")]
 
 
 @app.command()
@@ -29,12 +31,12 @@ def demo(as_json: Json = False) -> None:
 
 @app.command()
 def ingest(
-    provider: Annotated[str, typer.Option(help="embedded, files or yfinance; empty: settings.yaml.")] = "",
+    provider: Annotated[ProviderName | None, typer.Option(help="Default: settings.yaml.")] = None,
     symbols: Annotated[str, typer.Option(help="Comma-separated; empty: settings.yaml.")] = "",
     first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First session.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last session.")] = None,
     path: Annotated[Path | None, typer.Option(help="Folder of provider files; see docs/market.md.")] = None,
-    frequency: Annotated[str, typer.Option(help="1d, 1h, 5m or 1m.")] = "1d",
+    frequency: Annotated[Frequency, typer.Option(help="Length of the bars.")] = "1d",
     as_json: Json = False,
 ) -> None:
     """Fetches bars and corporate actions into the lake and judges their quality."""
@@ -64,6 +66,16 @@ def decide(
     from desk.decide import run_decide
 
     run_decide(slot, as_json=as_json)
+
+
+@app.command()
+def run(
+    part: Annotated[str, typer.Argument(help="premarket or postclose.")], session: Day = None, as_json: Json = False
+) -> None:
+    """Runs a part of the trading day on the desk's own book, as its schedule would."""
+    from desk.day import run_part
+
+    run_part(part, _day(session), as_json=as_json)
 
 
 @app.command()

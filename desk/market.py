@@ -14,7 +14,7 @@ from trading_assets.jobs import INGEST, INGEST_INTRADAY
 
 
 def run_ingest(
-    provider: str,
+    provider: str | None,
     symbols: str,
     first: date | None,
     last: date | None,

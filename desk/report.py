@@ -4,7 +4,7 @@ from datetime import date
 
 from desk.output import show
 from desk.runner import prepare_home
-from resources.desk import DeskResource
+from resources.desk import DESK, DeskResource
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DataNotReady
 from trading_assets.core.ports import Span
@@ -25,5 +25,6 @@ def _newest_settled(desk: DeskResource, lane: str) -> date:
     with desk.ledger(lane).session() as ledger:
         close = ledger.latest_close(XNYS.last)
     if close is None:
-        raise DataNotReady(f"book {lane} has no settled session", hint="desk backtest --from D --to D")
+        hint = "the postclose job settles the day" if lane == DESK else "desk backtest --from D --to D"
+        raise DataNotReady(f"book {lane} has no settled session", hint=hint)
     return close.session

@@ -86,13 +86,16 @@ def _failures(result: "dg.ExecuteInProcessResult") -> "Iterator[str]":
             yield f"check {check.check_name} on {check.asset_key.to_user_string()}: {check.description}"
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error:
-            yield f"{event.step_key}: {_root(event.step_failure_data.error)}"
+            yield f"{event.step_key}: {_sentence(event.step_failure_data.error)}"
 
 
-def _root(error: Any) -> str:
-    while error.cause:
+def _sentence(error: Any) -> str:
+    """What the step itself raised: not Dagster's wrapping around it, and not the cause that the desk has put into words."""
+    while error.cause and str(error.cls_name).startswith("Dagster"):
         error = error.cause
-    return " ".join(str(error.message).split())
+    words = " ".join(str(error.message).split())
+    kind, _, sentence = words.partition(": ")
+    return sentence if kind.startswith("trading_assets.") else words
 
 
 @contextmanager

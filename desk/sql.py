@@ -38,11 +38,11 @@ def run_sql(query: str, *, as_json: bool) -> None:
         _attach(connection, DeskResource())
         try:
             found = connection.sql(query or LISTING)
+            result = found.pl() if found is not None else pl.DataFrame()
         except duckdb.Error as wrong:
             raise PermanentFailure(
                 f"the query failed: {wrong}", hint="desk sql without a query lists the tables"
             ) from wrong
-        result = found.pl() if found is not None else pl.DataFrame()
     if as_json:
         typer.echo(json.dumps(result.rows(named=True), default=str))
         return
@@ -69,6 +69,8 @@ def _attach(connection: "duckdb.DuckDBPyConnection", desk: DeskResource) -> None
         warehouse = desk.home().warehouse / f"{lane}.duckdb"
         if warehouse.exists():
             connection.execute(f"attach '{warehouse}' as metrics_{lane} (read_only)")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
 
 
 def _tables() -> Iterator[tuple[str, tuple[Table, ...]]]:
