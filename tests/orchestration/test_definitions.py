@@ -8,8 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNode
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
 
 from resources.desk import LANES
 from trading_assets.core.settings import PROJECT
@@ -40,7 +39,7 @@ def test_loading_imports_no_data_library_and_needs_no_environment() -> None:
 
 
 @pytest.mark.parametrize("node", ASSETS, ids=lambda node: node.key.to_user_string())
-def test_every_asset_says_what_it_is_and_who_owns_it(node: BaseAssetNode) -> None:
+def test_every_asset_says_what_it_is_and_who_owns_it(node: AssetNode) -> None:
     assert node.description
     assert node.owners == ["team:desk"]
     assert node.group_name in GROUPS
@@ -80,7 +79,7 @@ def test_the_metrics_of_both_lanes_have_the_same_checks_and_none_blocks() -> Non
 # Lineage
 
 
-def told(node: BaseAssetNode) -> str:
+def told(node: AssetNode) -> str:
     """One line for each asset: what it is read from, and which session of it."""
     lines = []
     for parent in sorted(node.parent_keys):

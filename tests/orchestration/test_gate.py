@@ -16,6 +16,7 @@ from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import Home
+from trading_assets.core.tables import Table
 from trading_assets.execution.lanes import BOOKED, DECIDED
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import DAILY_BARS
@@ -42,10 +43,10 @@ def spoil_file(root: Path, day: date = SPOILT, symbol: str = "IBM", *, close: st
     frame.with_columns(close=bad).write_csv(path)
 
 
-def versions(tables: Sequence[object], lane: str = "facts") -> dict[str, object]:
+def versions(tables: Sequence[Table], lane: str = "facts") -> dict[str, object]:
     """The stored file of each table for the spoilt session."""
     lake = DeskResource().lake()
-    return {table.name: lake.versions(table, ONE, lane=lane).get(SPOILT) for table in tables}  # type: ignore[attr-defined]
+    return {table.name: lake.versions(table, ONE, lane=lane).get(SPOILT) for table in tables}
 
 
 def test_a_bad_bar_from_the_provider_stops_the_backtest_with_one_sentence(files: Path) -> None:
@@ -65,7 +66,7 @@ def test_a_bad_bar_from_the_provider_stops_the_backtest_with_one_sentence(files:
     with dg.DagsterInstance.get() as instance:
         run = next(run for run in instance.get_runs() if run.job_name == "backtest")
         assert run.status == dg.DagsterRunStatus.FAILURE
-        steps = {stat.step_key: stat.status.value for stat in instance.get_run_step_stats(run.run_id)}
+        steps = {stat.step_key: stat.status and stat.status.value for stat in instance.get_run_step_stats(run.run_id)}
     assert steps.pop("corporate_actions") == steps.pop("daily_bars") == "SUCCESS"
     assert set(steps) == {"daily_bars_quality"}, "nothing is made of refused bars"
 
@@ -141,17 +142,26 @@ def test_the_report_appears_on_the_day_the_gate_failed_and_tells_of_it(files: Pa
     text = Path(report["report"]).read_text()
     assert SPOILT.isoformat() in text
     assert "IBM" in text
-    outcome = run_job("report", ONE)
-    assert outcome.success, outcome.failures
+
+
+def test_a_post_close_that_fails_still_makes_the_desks_report_and_ends_with_1(files: Path) -> None:
+    spoil_file(files)
+    said = desk("run", "postclose", "--session", SPOILT)
+    assert said.code == 1
+    assert "report: done" in said.err
+    assert "check quality on daily_bars" in said.err
+    assert "IBM" in (files / "home" / "reports" / DESK / SPOILT.isoformat() / "report.md").read_text()
+    with DeskResource().ledger(DESK).session() as ledger:
+        assert ledger.closes(SPOILT, SPOILT) == [], "a session with refused bars is not settled"
 
 
 @pytest.mark.parametrize("selection", [(INDICATORS,), (REGIME_LABELS,)], ids=lambda tables: tables[0].name)
 def test_a_selection_of_features_is_made_without_the_bars_being_judged_again(
-    own_quarter: Home, selection: tuple[object, ...]
+    own_quarter: Home, selection: tuple[Table, ...]
 ) -> None:
     """Features of a spoilt bar can be looked at; what is refused is a decision."""
     spoil()
-    chosen = [key_of(table) for table in selection]  # type: ignore[arg-type]
+    chosen = [key_of(table) for table in selection]
     assert run_job("premarket", ONE, selection=chosen).success
     assert not decide_alone().success
 
