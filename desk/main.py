@@ -13,7 +13,10 @@ from trading_assets.core.settings import ProviderName
 from trading_assets.market.model import Frequency
 
 app = typer.Typer(
-    help="A trading desk whose every step is a Dagster asset.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="A trading desk whose every step is a Dagster asset.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 _DAY = ["%Y-%m-%d"]
 Json = Annotated[bool, AS_JSON]

@@ -18,6 +18,7 @@ from trading_assets.core.ports import Span
 from trading_assets.core.settings import PROJECT, Home
 from trading_assets.core.tables import Table
 from trading_assets.definitions import defs
+from trading_assets.evaluation.model import BENCHMARK
 from trading_assets.execution.lanes import BOOKED, DECIDED
 from trading_assets.execution.model import ACCOUNT, FILLS, TRADES
 from trading_assets.features.model import BREADTH, INDICATORS
@@ -153,3 +154,11 @@ def test_a_continued_range_that_skips_sessions_is_refused(own_quarter: Home) -> 
     assert not jump.success
     assert "2012-10-08" in jump.failures[0]
     assert rows(ACCOUNT, BACKTEST)["session"][-1] == date(2012, 10, 5)
+
+
+def test_a_shorter_book_is_compared_with_buy_and_hold_of_its_own_life(own_quarter: Home) -> None:
+    del own_quarter
+    done("backtest", "--from", "2012-11-01", "--to", "2012-11-30")
+    sessions = rows(ACCOUNT, BACKTEST)["session"]
+    assert (sessions[0], sessions[-1]) == (date(2012, 11, 1), date(2012, 11, 30))
+    assert rows(BENCHMARK, BACKTEST)["session"].to_list() == sessions.to_list()

@@ -56,7 +56,8 @@ Model = TypeVar("Model", bound=BaseModel)
 def load_model(path: Path, model: type[Model]) -> Model:
     """The file as a validated model; ConfigurationError names file, key, value and bound."""
     try:
-        raw = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - _Loader derives from SafeLoader
+        with path.open() as file:
+            raw = yaml.load(file, Loader=_Loader)  # noqa: S506 - _Loader derives from SafeLoader
     except FileNotFoundError as missing:
         raise ConfigurationError("a settings file is missing", value=path) from missing
     except yaml.YAMLError as broken:

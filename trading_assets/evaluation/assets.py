@@ -4,6 +4,7 @@ The report depends on the metrics for lineage only: its job selects nothing else
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,7 @@ def _benchmark(lane: str) -> Any:
             costs=rules.costs,
             symbols=symbols,
         )
+        _forget_other_lives(desk, lane, life)
         return stored(BENCHMARK, lake.write(BENCHMARK, frame, life, lane=lane), lane=lane)
 
     return benchmark
@@ -138,6 +140,14 @@ def _life(desk: DeskResource, lane: str, span: Span) -> Span:
     as_of = XNYS.session(span.last).close
     sessions = desk.lake().read(ACCOUNT, as_of=as_of, lane=lane, last=span.last)["session"]
     return Span(sessions[0], span.last) if sessions.len() else span
+
+
+def _forget_other_lives(desk: DeskResource, lane: str, life: Span) -> None:
+    """Hides buy-and-hold of a book that is no more: before this one began, and after its last session on record."""
+    lake, before, after = desk.lake(), life.first - timedelta(days=1), life.last + timedelta(days=1)
+    lake.forget(BENCHMARK, Span(date.min, before), lane=lane)
+    if not lake.versions(ACCOUNT, Span(after, XNYS.last), lane=lane):
+        lake.forget(BENCHMARK, Span(after, date.max), lane=lane)
 
 
 def _build_metrics(desk: DeskResource, lane: str, span: Span) -> "MetricsRun":
