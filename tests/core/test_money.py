@@ -37,5 +37,15 @@ def test_prices_round_half_even_to_a_cent() -> None:
     ]
 
 
+def test_a_price_is_rounded_to_a_cent_once() -> None:
+    """Rounding 0.99495 to four places first would make it 0.995, and then 1.00."""
+    assert to_tick(Decimal("0.99495")) == Decimal("0.99")
+
+
+@given(st.decimals(min_value=0, max_value=100_000, places=8))
+def test_a_price_moves_by_at_most_half_a_cent(price: Decimal) -> None:
+    assert abs(to_tick(price) - price) <= Decimal("0.005")
+
+
 def test_a_float_is_booked_as_it_is_written() -> None:
     assert usd(0.1) + usd(0.2) == usd(0.3)
