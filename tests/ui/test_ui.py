@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium import webdriver
@@ -62,6 +63,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     options.binary_location = str(CHROMIUM)
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
     yield chrome
     chrome.quit()
@@ -91,12 +93,30 @@ def test_schedules_and_sensors_are_there_and_switched_off(address: str, browser:
     assert switches == []
 
 
+@pytest.mark.parametrize(
+    ("page", "word"),
+    [
+        ("/asset-groups", "backtest"),
+        ("/assets/regime_labels", "Ticker, or MARKET for the equal-weighted universe."),
+        ("/assets/daily_bars?view=checks", "Great Expectations suite"),
+        ("/assets/backtest/daily_metrics?view=partitions", "1990-01-02"),
+        ("/jobs", "ingest_intraday"),
+        ("/runs", "Launched by"),
+    ],
+)
+def test_a_page_opens_without_a_script_error(address: str, browser: webdriver.Chrome, page: str, word: str) -> None:
+    _console(browser)
+    browser.get(f"{address}{page}")
+    _shown(browser, word)
+    assert [entry for entry in _console(browser) if entry["level"] == "SEVERE"] == []
+
+
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the table of listening sockets is Linux's")
 def test_the_server_listens_on_loopback_only(address: str) -> None:
     port = int(address.rsplit(":", 1)[1])
-    listening = [
-        line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
-    ]
+    tables = [table for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if table.exists()]
+    rows = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+    listening = [row[1] for row in rows if row[3] == "0A"]
     mine = [local for local in listening if local.endswith(f":{port:04X}")]
     assert mine == [f"0100007F:{port:04X}"]
 
@@ -110,6 +130,13 @@ def _answering(address: str, server: subprocess.Popen[bytes], log: Path) -> str:
         except OSError:
             time.sleep(0.5)
     raise AssertionError(f"the web server did not answer: {log.read_text()[-2000:]}")
+
+
+def _console(browser: webdriver.Chrome) -> list[dict[str, str]]:
+    """What the page wrote to the browser's console since the last call."""
+    get_log: Any = browser.get_log
+    entries: list[dict[str, str]] = get_log("browser")
+    return entries
 
 
 def _shown(browser: webdriver.Chrome, *words: str) -> None:

@@ -34,6 +34,7 @@ _STAGING_CHECKS: tuple[CheckSpec, ...] = tuple(
 )
 _MARTS = frozenset(model.name for model in MODELS)
 _DAILY = "daily_metrics"
+_DECIMALS = 6  # of the numbers shown in the UI; files and tables keep all
 _DRAWN = (
     "equity_usd",
     "pnl_usd",
@@ -128,7 +129,8 @@ def _report(lane: str) -> Any:
             desk.lake(), desk.gates(), desk.rules(lane), span_of(context.partition_keys), desk.home().reports
         )
         paths = {"markdown": str(made.paths.markdown), "json": str(made.paths.json)}
-        shown = {"report": dg.MetadataValue.md(made.markdown_with_pictures), **made.headline}
+        numbers = {name: round(value, _DECIMALS) for name, value in made.headline.items()}
+        shown = {"report": dg.MetadataValue.md(made.markdown_with_pictures), **numbers}
         at_last_session(context, dg.AssetKey([lane, REPORT]), shown)
         return dg.MaterializeResult(metadata={name: dg.MetadataValue.path(path) for name, path in paths.items()})
 
@@ -172,7 +174,7 @@ def _show_sessions(context: dg.AssetExecutionContext, desk: DeskResource, lane: 
         frame = connection.table(_DAILY).select(*_DRAWN, "session").pl()
     days = pl.col("session").cast(pl.String)
     for row in frame.with_columns(days).filter(days.is_in(list(context.partition_keys))).rows(named=True):
-        numbers = {name: float(row[name]) for name in _DRAWN if row[name] is not None}
+        numbers = {name: round(float(row[name]), _DECIMALS) for name in _DRAWN if row[name] is not None}
         context.add_asset_metadata(numbers, asset_key=dg.AssetKey([lane, _DAILY]), partition_key=row["session"])
 
 

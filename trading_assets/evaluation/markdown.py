@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from trading_assets.evaluation.findings import Findings, TradeLine
 from trading_assets.evaluation.proposals import ControlRecord
 from trading_assets.evaluation.summary import UNDEFINED, TradeRecord, side_by_side
+from trading_assets.signatures.risk_gate import CONTROLS
 
 _SHOWN = 20
+_CONTROL_NAMES = {control.id: f"{control.id} {control.name}" for control in CONTROLS}
 _TITLES = {
     "equity.png": "Equity against buy-and-hold",
     "drawdown.png": "Drawdown",
@@ -106,7 +108,11 @@ def _controls(controls: Sequence[ControlRecord]) -> Iterator[str]:
     yield ""
     columns = ("Control", "Vetoes", "Replayed", "Would have won", "Would have lost", "Not filled", "P&L, USD")
     rows = (
-        (c.control, *map(str, (c.vetoes, c.replayed, c.would_have_won, c.would_have_lost, c.not_filled)), _replayed(c))
+        (
+            _CONTROL_NAMES.get(c.control, c.control),
+            *map(str, (c.vetoes, c.replayed, c.would_have_won, c.would_have_lost, c.not_filled)),
+            _replayed(c),
+        )
         for c in controls
     )
     yield from _table(columns, rows)
