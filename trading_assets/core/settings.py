@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,24 +11,64 @@ from pydantic import Field, field_validator, model_validator
 
 from trading_assets.core.strict_yaml import Strict, load_model
 
-ProviderName = Literal["embedded", "files", "yfinance"]
+ProviderName = Literal["embedded", "files", "yfinance", "simulated", "ib"]
 StrategyName = Literal["momentum_breakout", "mean_reversion", "pullback"]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.\-]{0,9}$")]
+Symbol = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.\-]{0,14}$")]
 PROJECT = Path(__file__).parents[2]
 
 
 class Instrument(Strict):
-    """A symbol that the desk may trade. A sector that is unknown counts as one of its own."""
+    """A symbol that the desk may trade. A sector that is unknown counts as one of its own.
+
+    A ticker that changed hands is two instruments: the present owner keeps the ticker as its symbol, the earlier one is named
+    TICKER-YYYYMMDD after its last session and says which ticker it traded under.
+    """
 
     symbol: Symbol
     sector: Annotated[str, Field(min_length=1)]
+    ticker: Symbol | None = None
+    first_session: date | None = None
+    last_session: date | None = None
+
+    @model_validator(mode="after")
+    def _life(self) -> Self:
+        if self.first_session and self.last_session and self.first_session > self.last_session:
+            raise ValueError(
+                f"{self.symbol}: first_session {self.first_session} is after last_session {self.last_session}"
+            )
+        return self
+
+    @property
+    def traded_as(self) -> str:
+        """The ticker that providers know."""
+        return self.ticker or self.symbol
+
+
+class CrossCheck(Strict):
+    """A second source that must agree with the first; a difference beyond the tolerance closes the gate."""
+
+    provider: ProviderName
+    price_tolerance_bp: Annotated[float, Field(gt=0, le=1000)] = 25.0
+    volume_tolerance_fraction: Annotated[float, Field(gt=0, le=10)] = 0.5
+
+
+class InteractiveBrokersData(Strict):
+    """Where historical bars of Interactive Brokers come from: a running TWS or Gateway."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 4002
+    client_id: Annotated[int, Field(ge=1, le=999)] = 71
 
 
 class Market(Strict):
     """Which bars, from whom."""
 
     provider: ProviderName
+    fallbacks: tuple[ProviderName, ...] = ()
+    cross_check: CrossCheck | None = None
     files_path: str | None = None
+    simulated_seed: Annotated[int, Field(ge=0, lt=2**32)] = 7
+    ib: InteractiveBrokersData = InteractiveBrokersData()
     instruments: Annotated[tuple[Instrument, ...], Field(min_length=1)]
 
     @field_validator("instruments")
@@ -41,9 +81,23 @@ class Market(Strict):
 
     @model_validator(mode="after")
     def _files_need_a_path(self) -> Self:
-        if self.provider == "files" and not self.files_path:
+        if "files" in self.sources and not self.files_path:
             raise ValueError("provider files needs files_path, the folder that holds daily/ and intraday/")
         return self
+
+    @model_validator(mode="after")
+    def _sources_differ(self) -> Self:
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError(
+                f"provider, fallbacks and cross_check must be different sources: {', '.join(self.sources)}"
+            )
+        return self
+
+    @property
+    def sources(self) -> tuple[ProviderName, ...]:
+        """Every source that may be asked, the second opinion last."""
+        second = (self.cross_check.provider,) if self.cross_check else ()
+        return (self.provider, *self.fallbacks, *second)
 
     @property
     def symbols(self) -> tuple[str, ...]:

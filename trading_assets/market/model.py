@@ -39,6 +39,30 @@ INTRADAY_BARS = Table(
     ),
 )
 
+QUOTE_BARS = Table(
+    name="quote_bars",
+    doc="Quotes of one symbol averaged over one minute, labelled by its start; knowable at its end.",
+    key=("session", "symbol", "start"),
+    columns=(
+        SYMBOL,
+        SESSION,
+        _START,
+        Column("bid", "number", "Time-weighted mean best bid, USD, as traded."),
+        Column("ask", "number", "Time-weighted mean best ask, USD, as traded."),
+        Column("bid_depth", "number", "Mean shares shown on the bid side.", nullable=True),
+        Column("ask_depth", "number", "Mean shares shown on the ask side.", nullable=True),
+        _SOURCE,
+        KNOWABLE_AT,
+    ),
+)
+
+CROSS_CHECK_BARS = Table(
+    name="cross_check_bars",
+    doc="The same daily bars from a second source, kept only to be compared with the first.",
+    key=("session", "symbol"),
+    columns=(SYMBOL, SESSION, _START, *_PRICES, _SOURCE, KNOWABLE_AT),
+)
+
 CORPORATE_ACTIONS = Table(
     name="corporate_actions",
     doc="A split or cash dividend on its ex-date; in force, and knowable at the latest, at that session's open.",

@@ -1,0 +1,1 @@
+"""Candidates for the day: screened, then filtered by simulated price paths."""
