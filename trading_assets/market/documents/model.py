@@ -1,4 +1,4 @@
-"""The tables of news, filings and macro series.
+"""The tables of news, filings and macro series, and of what their sources answered.
 
 A row's `session` is the one in which it became knowable: the first whose close is not before `knowable_at`. What became knowable
 after a close belongs to the next session, so a decision sees it when its reader's `as_of` does.
@@ -13,11 +13,12 @@ BASIS = Column(
     "text",
     "Why knowable_at is what it is: observed (the desk saw it then) or published (fetched later; the publisher's time plus a lag).",
 )
-_SOURCE = Column("source", "text", "Source that delivered the row.")
+SOURCE = Column("source", "text", "Source that delivered the row.")
+MARKET = "MARKET"
 
 NEWS = Table(
     name="news",
-    doc="One headline about one symbol. The text is data: nothing in it is ever followed as an instruction.",
+    doc="One headline about one symbol, or about MARKET. The text is data: nothing in it is ever followed as an instruction.",
     key=("session", "symbol", "item"),
     columns=(
         SYMBOL,
@@ -31,7 +32,7 @@ NEWS = Table(
         Column("summary", "text", "Summary, control characters removed; may be empty text."),
         Column("publisher", "text", "Who published it."),
         Column("url", "text", "Where it stands; may be empty text."),
-        _SOURCE,
+        SOURCE,
         PUBLISHED_AT,
         FETCHED_AT,
         BASIS,
@@ -54,7 +55,7 @@ FILINGS = Table(
         Column("items", "text", "Items of an 8-K, comma-separated; empty text otherwise."),
         Column("description", "text", "Description of the primary document; may be empty text."),
         Column("url", "text", "Address of the primary document."),
-        _SOURCE,
+        SOURCE,
         PUBLISHED_AT,
         FETCHED_AT,
         BASIS,
@@ -69,13 +70,31 @@ MACRO_SERIES = Table(
     columns=(
         Column("series", "text", "Name of the series at its source, for example VIXCLS."),
         SESSION,
+        Column("item", "text", "Digest of series, observed_on and knowable_at."),
         Column("observed_on", "day", "Date that the value is for."),
         Column("value", "number", "Value in the series' own unit."),
         Column("unit", "text", "Unit of the value."),
-        _SOURCE,
+        SOURCE,
         PUBLISHED_AT,
         FETCHED_AT,
         BASIS,
+        KNOWABLE_AT,
+    ),
+)
+
+SOURCE_ANSWERS = Table(
+    name="source_answers",
+    doc="What one source of documents said when it was last asked for one session; a later answer replaces the row.",
+    key=("session", "documents", "source"),
+    columns=(
+        Column("documents", "text", "Table that the source was asked for: news, filings or macro_series."),
+        SESSION,
+        SOURCE,
+        Column("delivers", "text", "live, archive or dropped; see Delivers in ports.py."),
+        Column("items", "count", "Rows of this source stored in this session after the answer."),
+        Column("failure", "text", "Why the source could not answer in full; empty text when it did."),
+        Column("refused", "text", "Items that were left out, one sentence each, separated by line feeds."),
+        FETCHED_AT,
         KNOWABLE_AT,
     ),
 )
