@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resources.market_data.chain import ChainedMarketData
 from tests.market.frames import SESSIONS, actions_frame, daily_frame, daily_row, quiet_rows
-from trading_assets.core.errors import PermanentFailure, TableMismatch
+from trading_assets.core.errors import ConfigurationError, PermanentFailure, TableMismatch
 from trading_assets.core.ports import Span
-from trading_assets.market.ingest import Collected, collect_actions, collect_bars
+from trading_assets.core.settings import Instrument
+from trading_assets.market.ingest import Collected, collect_actions, collect_bars, collect_quotes
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS, Frequency
 from trading_assets.market.ports import EmptyAnswer, MarketData, UnknownSymbol
 
@@ -124,3 +126,131 @@ def test_actions_outside_the_span_are_refused() -> None:
     early = actions_frame(("AAA", date(2024, 4, 30), "split", 2.0))
     with pytest.raises(TableMismatch, match="not asked for"):
         collect_actions(Shelf({}, early), ["AAA"], SPAN)
+
+
+FIRST_LIFE = Instrument(symbol="AAA-20240507", sector="x", ticker="AAA", last_session=TEN[4].day)
+SECOND_LIFE = Instrument(symbol="AAA", sector="x", first_session=TEN[6].day)
+
+
+@dataclass
+class Recorder(Shelf):
+    """A shelf that keeps to the span and writes down what it was asked for."""
+
+    provider: str = "recorder"
+    asked: list[tuple[str, Span]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.provider
+
+    def bars(self, symbol: str, frequency: Frequency, span: Span) -> pl.DataFrame:
+        self.asked.append((symbol, span))
+        return super().bars(symbol, frequency, span).filter(pl.col("session").is_between(span.first, span.last))
+
+    def corporate_actions(self, symbol: str, span: Span) -> pl.DataFrame:
+        self.asked.append((symbol, span))
+        return self.actions.filter((pl.col("symbol") == symbol) & pl.col("session").is_between(span.first, span.last))
+
+
+def recorder(provider: str = "recorder") -> Recorder:
+    return Recorder({"AAA": quiet_rows(["AAA"], TEN), "BBB": quiet_rows(["BBB"], TEN)}, provider=provider)
+
+
+def test_an_instrument_is_asked_for_by_its_ticker_and_only_in_its_life() -> None:
+    provider = recorder()
+    collected = collect_bars(provider, [FIRST_LIFE, SECOND_LIFE], "1d", SPAN)
+    assert sorted(provider.asked, key=lambda each: each[1].first) == [
+        ("AAA", Span(SPAN.first, TEN[4].day)),
+        ("AAA", Span(TEN[6].day, SPAN.last)),
+    ]
+    assert collected.frame.filter(pl.col("symbol") == "AAA-20240507")["session"].to_list() == [
+        session.day for session in TEN[:5]
+    ]
+    assert collected.frame.filter(pl.col("symbol") == "AAA")["session"].to_list() == [s.day for s in TEN[6:]]
+
+
+def test_rows_are_renamed_and_nothing_else() -> None:
+    renamed = collect_bars(recorder(), [FIRST_LIFE], "1d", SPAN).frame
+    plain = collect_bars(recorder(), ["AAA"], "1d", Span(SPAN.first, TEN[4].day)).frame
+    assert renamed.with_columns(pl.lit("AAA").alias("symbol")).equals(plain)
+
+
+def test_plain_symbols_and_instruments_mix() -> None:
+    collected = collect_bars(recorder(), ["BBB", SECOND_LIFE], "1d", SPAN)
+    assert collected.frame["symbol"].unique().sort().to_list() == ["AAA", "BBB"]
+
+
+def test_a_life_outside_the_span_is_a_note_and_not_a_question() -> None:
+    provider = recorder()
+    later = Span(TEN[6].day, TEN[9].day)
+    collected = collect_bars(provider, [FIRST_LIFE, SECOND_LIFE], "1d", later)
+    assert [symbol for symbol, _ in provider.asked] == ["AAA"]
+    assert "ended on" in collected.notes["AAA-20240507"]
+
+
+def test_only_lives_outside_the_span_are_an_empty_answer() -> None:
+    with pytest.raises(EmptyAnswer, match="AAA-20240507"):
+        collect_bars(recorder(), [FIRST_LIFE], "1d", Span(TEN[6].day, TEN[9].day))
+
+
+def test_rows_from_outside_the_life_are_refused_even_when_they_lie_in_the_span() -> None:
+    with pytest.raises(TableMismatch, match="not asked for"):
+        collect_bars(shelf("AAA"), [FIRST_LIFE], "1d", SPAN)
+
+
+def test_actions_outside_the_life_are_not_the_instruments() -> None:
+    splits = actions_frame(("AAA", TEN[3].day, "split", 2.0), ("AAA", TEN[8].day, "split", 3.0))
+    provider = Recorder({}, splits)
+    frame = collect_actions(provider, [FIRST_LIFE, SECOND_LIFE], SPAN).frame
+    assert frame.select("symbol", "session", "ratio").rows() == [
+        ("AAA-20240507", TEN[3].day, 2.0),
+        ("AAA", TEN[8].day, 3.0),
+    ]
+
+
+@pytest.mark.parametrize("name", ["yfinance", "ib"])
+def test_an_ended_owner_is_not_asked_of_a_source_that_knows_only_the_present_one(name: str) -> None:
+    """They would answer with the other company's bars under this company's name."""
+    provider = recorder(name)
+    collected = collect_bars(provider, [FIRST_LIFE, SECOND_LIFE], "1d", SPAN)
+    assert [symbol for symbol, _ in provider.asked] == ["AAA"]
+    assert collected.frame["symbol"].unique().to_list() == ["AAA"]
+    assert "provide files for AAA-20240507" in collected.notes["AAA-20240507"]
+
+
+def test_a_provider_spelling_of_a_living_symbol_is_asked_of_every_source() -> None:
+    spelled = Instrument(symbol="BBB.X", sector="x", ticker="BBB")
+    collected = collect_bars(recorder("yfinance"), [spelled], "1d", SPAN)
+    assert collected.frame["symbol"].unique().to_list() == ["BBB.X"]
+
+
+def test_two_lives_of_one_ticker_at_once_are_refused_before_anything_is_asked() -> None:
+    provider = recorder()
+    with pytest.raises(ConfigurationError, match="trade as AAA at once"):
+        collect_bars(provider, [FIRST_LIFE, "AAA"], "1d", SPAN)
+    assert not provider.asked
+
+
+def test_one_symbol_with_two_lives_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="two lives"):
+        collect_bars(recorder(), [SECOND_LIFE, "AAA"], "1d", SPAN)
+
+
+def test_a_chain_leaves_out_the_sources_that_know_only_the_present_owner() -> None:
+    online, files = recorder("yfinance"), recorder("files")
+    collected = collect_bars(ChainedMarketData([online, files]), [FIRST_LIFE, SECOND_LIFE], "1d", SPAN)
+    assert [span.first for _, span in online.asked] == [TEN[6].day]
+    assert [span.last for _, span in files.asked] == [TEN[4].day]
+    assert collected.frame["symbol"].n_unique() == 2
+
+
+def test_a_chain_of_nothing_else_has_a_note() -> None:
+    chain = ChainedMarketData([recorder("yfinance"), recorder("ib")])
+    collected = collect_bars(chain, [FIRST_LIFE, SECOND_LIFE], "1d", SPAN)
+    assert "provide files for AAA-20240507" in collected.notes["AAA-20240507"]
+
+
+def test_a_source_without_quotes_has_none_and_says_so() -> None:
+    collected = collect_quotes(recorder(), ["AAA"], SPAN)
+    assert collected.frame.is_empty()
+    assert collected.notes == {"every symbol": "recorder has no quotes"}
