@@ -148,8 +148,14 @@ def _splits(answer: pl.DataFrame) -> pl.DataFrame:
 def _as_traded(answer: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
     prices = [name for name in VALUES if name != "volume"]
     return _with_shares(answer, splits, ex_date_included=False).with_columns(
-        (pl.col(*prices) * pl.col("shares")).round(_PRICE_PLACES), (pl.col("volume") / pl.col("shares")).round()
+        *(_rounded(pl.col(name) * pl.col("shares")) for name in prices), (pl.col("volume") / pl.col("shares")).round()
     )
+
+
+def _rounded(price: pl.Expr) -> pl.Expr:
+    """To the places that single precision keeps (an error of price / 2**24): four below 500 USD, one less per decade."""
+    places = pl.when(price < 500).then(price.round(_PRICE_PLACES)).when(price < 5_000).then(price.round(3))
+    return places.when(price < 50_000).then(price.round(2)).otherwise(price.round(1)).name.keep()
 
 
 def _actions(answer: pl.DataFrame) -> pl.DataFrame:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.market.frames import SESSIONS, SHARED, actions_frame, daily_frame, daily_row, quiet_rows
 from trading_assets.core.calendar import XNYS
-from trading_assets.market.adjust import split_adjusted, split_epochs
-from trading_assets.market.model import CORPORATE_ACTIONS
+from trading_assets.core.errors import PermanentFailure
+from trading_assets.market.adjust import adjusted, split_adjusted
 
 PRICES = ("open", "high", "low", "close")
 DAYS = [session.day for session in SESSIONS]
@@ -80,19 +80,7 @@ def test_no_bars_stay_no_bars() -> None:
     assert split_adjusted(bars.clear(), actions, as_of_session=DAYS[-1]).is_empty()
 
 
-def test_epochs_are_the_ex_dates_of_the_symbol_in_order() -> None:
-    actions = actions_frame(
-        ("AAA", DAYS[9], "split", 2.0),
-        ("AAA", DAYS[2], "split", 3.0),
-        ("AAA", DAYS[4], "cash_dividend", 0.5),
-        ("BBB", DAYS[7], "split", 2.0),
-    )
-    assert split_epochs(actions, "AAA") == [DAYS[2], DAYS[9]]
-    assert split_epochs(actions, "CCC") == []
-    assert split_epochs(CORPORATE_ACTIONS.empty(), "AAA") == []
-
-
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(SPLITS, st.integers(1, len(DAYS) - 1), st.integers(1, len(DAYS) - 1))
 def test_ratios_between_two_past_sessions_never_change(splits: dict[date, float], one: int, other: int) -> None:
     bars, actions = market_with(splits)
@@ -102,7 +90,7 @@ def test_ratios_between_two_past_sessions_never_change(splits: dict[date, float]
     assert [x / before[0] for x in before] == pytest.approx([x / after[0] for x in after])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(SPLITS)
 def test_price_times_volume_is_invariant(splits: dict[date, float]) -> None:
     bars, actions = market_with(splits)
@@ -113,7 +101,7 @@ def test_price_times_volume_is_invariant(splits: dict[date, float]) -> None:
         )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(SPLITS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(splits: dict[date, float], chance: random.Random) -> None:
     bars, actions = market_with(splits)
@@ -121,6 +109,86 @@ def test_the_order_of_the_rows_does_not_matter(splits: dict[date, float], chance
     chance.shuffle(order)
     straight = split_adjusted(bars, actions, as_of_session=DAYS[-1])
     assert split_adjusted(bars[order], actions, as_of_session=DAYS[-1]).equals(straight[order])
+
+
+def paid(*dividends: tuple[int, float]) -> pl.DataFrame:
+    return actions_frame(*(("AAA", DAYS[number], "cash_dividend", amount) for number, amount in dividends))
+
+
+def test_a_dividend_is_taken_out_of_the_prices_before_its_ex_date() -> None:
+    bars = daily_frame(quiet_rows())
+    whole = adjusted(bars, paid((10, 1.5)), as_of_session=DAYS[-1])
+    step = 1 - 1.5 / closes(bars)[9]
+    assert closes(whole)[:10] == pytest.approx([close * step for close in closes(bars)[:10]])
+    assert closes(whole)[10:] == closes(bars)[10:]
+    assert whole["volume"].equals(bars["volume"])
+    assert closes(whole, "BBB") == closes(bars, "BBB")
+
+
+def test_without_dividends_only_splits_count() -> None:
+    bars = daily_frame(quiet_rows())
+    actions = actions_frame(("AAA", DAYS[4], "split", 2.0), ("AAA", DAYS[8], "cash_dividend", 1.0))
+    plain = split_adjusted(bars, actions, as_of_session=DAYS[-1])
+    assert adjusted(bars, actions, as_of_session=DAYS[-1], dividends=False).equals(plain)
+    assert not adjusted(bars, actions, as_of_session=DAYS[-1]).equals(plain)
+
+
+def test_a_dividend_on_the_day_of_a_split_is_per_share_as_held_before() -> None:
+    """4 USD on a share of 100 that becomes two: the holder of one share has 4 USD and two shares."""
+    rows = [daily_row("AAA", SESSIONS[0], 100.0), daily_row("AAA", SESSIONS[1], 48.0)]
+    actions = actions_frame(("AAA", DAYS[1], "split", 2.0), ("AAA", DAYS[1], "cash_dividend", 4.0))
+    assert closes(adjusted(daily_frame(rows), actions, as_of_session=DAYS[1])) == pytest.approx([48.0, 48.0])
+
+
+def test_a_dividend_after_the_session_is_not_known_yet() -> None:
+    bars = daily_frame(quiet_rows())
+    assert adjusted(bars, paid((10, 1.5)), as_of_session=DAYS[9]).equals(bars)
+
+
+def test_a_dividend_before_the_first_bar_moves_nothing() -> None:
+    bars = daily_frame(quiet_rows(sessions=SESSIONS[5:]))
+    assert adjusted(bars, paid((2, 1.5)), as_of_session=DAYS[-1]).equals(bars)
+
+
+def test_a_dividend_is_measured_by_the_last_sound_close() -> None:
+    rows = [row | {"close": float("nan")} if row["session"] == DAYS[9] else row for row in quiet_rows()]
+    whole = adjusted(daily_frame(rows), paid((10, 1.5)), as_of_session=DAYS[-1])
+    assert closes(whole)[8] == pytest.approx(closes(daily_frame(rows))[8] * (1 - 1.5 / closes(daily_frame(rows))[8]))
+
+
+@pytest.mark.parametrize("amount", [104.0, 200.0])
+def test_a_dividend_as_large_as_the_price_is_refused_by_name(amount: float) -> None:
+    bars = daily_frame(quiet_rows())
+    with pytest.raises(PermanentFailure, match=rf"AAA: the dividend of {DAYS[2]}.*value: {amount}"):
+        adjusted(bars, paid((2, amount)), as_of_session=DAYS[-1])
+
+
+@settings(deadline=None, max_examples=40)
+@given(SPLITS, st.dictionaries(st.integers(1, len(DAYS) - 1), st.floats(0.01, 20.0), max_size=4))
+def test_the_ratio_of_two_adjusted_closes_is_what_a_reinvesting_holder_has(
+    splits: dict[date, float], dividends: dict[int, float]
+) -> None:
+    """Walked forward by hand: shares grow with splits, and with each dividend at the last close before its ex-date."""
+    bars, actions = market_with(splits)
+    both = pl.concat([actions, paid(*dividends.items())])
+    raw, shares, wealth = closes(bars), 1.0, []
+    for number, (day, close) in enumerate(zip(DAYS, raw, strict=True)):
+        if number in dividends:
+            shares /= 1 - dividends[number] / raw[number - 1]
+        shares *= splits.get(day, 1.0)
+        wealth.append(shares * close)
+    whole = closes(adjusted(bars, both, as_of_session=DAYS[-1]))
+    assert [value / whole[0] for value in whole] == pytest.approx([value / wealth[0] for value in wealth], rel=1e-9)
+
+
+@settings(deadline=None, max_examples=25)
+@given(SPLITS, st.integers(1, len(DAYS) - 2))
+def test_later_dividends_never_change_the_ratio_of_two_past_closes(splits: dict[date, float], day: int) -> None:
+    bars, actions = market_with(splits)
+    both = pl.concat([actions, paid((3, 2.0), (day + 1, 5.0))]) if day != 2 else pl.concat([actions, paid((3, 2.0))])
+    early = closes(adjusted(bars, both, as_of_session=DAYS[day]))[: day + 1]
+    late = closes(adjusted(bars, both, as_of_session=DAYS[-1]))[: day + 1]
+    assert [x / early[0] for x in early] == pytest.approx([x / late[0] for x in late])
 
 
 def test_the_golden_file_of_zipline_has_the_same_ratios() -> None:

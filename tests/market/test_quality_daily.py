@@ -21,8 +21,9 @@ from tests.market.frames import (
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import TableMismatch
 from trading_assets.core.ports import Span
+from trading_assets.market.expectations import SessionVerdict
 from trading_assets.market.model import CORPORATE_ACTIONS
-from trading_assets.market.quality import SessionVerdict, daily_suite, judge_daily
+from trading_assets.market.quality import daily_suite, judge_daily
 
 Row = dict[str, Any]
 JUDGED = SESSIONS[30:]

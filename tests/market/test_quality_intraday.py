@@ -1,7 +1,7 @@
 """Each rule of the intraday gate, on sessions of five-minute bars."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
@@ -10,19 +10,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.market.frames import SESSIONS, intraday_frame, minute_rows
-from trading_assets.core.calendar import XNYS
+from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import TableMismatch
 from trading_assets.core.ports import Span
-from trading_assets.market.quality import SessionVerdict, intraday_suite, judge_intraday
+from trading_assets.market.expectations import SessionVerdict
+from trading_assets.market.quality import intraday_suite, judge_intraday
 
 Row = dict[str, Any]
 DAYS = SESSIONS[40:48]
 SPAN = Span(DAYS[0].day, DAYS[-1].day)
+PRICES = ("open", "high", "low", "close")
 EARLY_CLOSE = next(session for session in DAYS if session.is_early_close)
 
 
 def sound() -> list[Row]:
-    return [row for symbol in ("AAA", "BBB") for session in DAYS for row in minute_rows(symbol, session)]
+    return [row for symbol in ("AAA", "BBB") for session in DAYS for row in minutes_of(symbol, session)]
+
+
+def minutes_of(symbol: str, session: Session, *, minutes: int = 5) -> list[Row]:
+    """Bars of a session that no other symbol has."""
+    own = 0.9 if symbol == "BBB" else 1.0
+    rows = minute_rows(symbol, session, minutes=minutes)
+    return [row | {name: row[name] * own for name in PRICES} for row in rows]
 
 
 def judged(rows: Sequence[Row]) -> list[SessionVerdict]:
@@ -128,7 +137,7 @@ def test_a_session_without_any_bar_is_red_once() -> None:
 
 
 def test_a_jump_within_the_session_on_ordinary_volume_is_red() -> None:
-    prices = dict.fromkeys(("open", "high", "low", "close"), 80.0)
+    prices = dict.fromkeys(PRICES, 80.0)
     verdicts = judged(changed(2, 40, **prices))
     assert red(verdicts) == [2]
     assert "no action explains it" in verdicts[2].failures[0]
@@ -136,9 +145,8 @@ def test_a_jump_within_the_session_on_ordinary_volume_is_red() -> None:
 
 def test_a_gap_over_night_is_not_a_jump() -> None:
     rows = sound()
-    prices = ("open", "high", "low", "close")
     later = [
-        row | {name: row[name] * 0.5 for name in prices}
+        row | {name: row[name] * 0.5 for name in PRICES}
         if row["symbol"] == "BBB" and row["session"] >= DAYS[3].day
         else row
         for row in rows
@@ -146,8 +154,76 @@ def test_a_gap_over_night_is_not_a_jump() -> None:
     assert red(judged(later)) == []
 
 
+def test_a_bar_that_counts_as_knowable_before_its_end_is_red() -> None:
+    rows = sound()
+    early = rows[place(rows, 2, 10)]["knowable_at"] - timedelta(seconds=90)
+    verdicts = judged(changed(2, 10, knowable_at=early))
+    assert red(verdicts) == [2]
+    assert "knowable 90 s before its end" in verdicts[2].failures[0]
+
+
+def test_pence_for_pounds_within_a_session_is_red_and_says_so() -> None:
+    rows = sound()
+    cut = place(rows, 2, 40)
+    spoilt = {
+        number: {name: rows[number][name] / 100 for name in PRICES} for number in range(cut, place(rows, 2, 77) + 1)
+    }
+    verdicts = judged([row | spoilt.get(number, {}) for number, row in enumerate(rows)])
+    assert red(verdicts) == [2]
+    assert "looks 100 times too small: pence and pounds?" in verdicts[2].failures[0]
+
+
+def test_a_session_whose_bars_are_all_the_same_is_red() -> None:
+    stuck = {"open": 50.0, "high": 50.5, "low": 49.5, "close": 50.0, "volume": 1000.0}
+    rows = [row | stuck if row["symbol"] == "BBB" and row["session"] == DAYS[2].day else row for row in sound()]
+    verdicts = judged(rows)
+    assert red(verdicts) == [2]
+    assert "BBB 5m: all 78 bars of the session hold the same numbers" in verdicts[2].failures
+    assert len(verdicts[2].failures) == 2
+
+
+def test_the_same_traded_bar_twenty_times_in_a_row_is_red() -> None:
+    rows = sound()
+    first = place(rows, 2, 10)
+    stuck = {name: rows[first][name] for name in (*PRICES, "volume")}
+    copies = [row | stuck if first <= number < first + 20 else row for number, row in enumerate(rows)]
+    verdicts = judged(copies)
+    assert red(verdicts) == [2]
+    assert "20 times in a row" in verdicts[2].failures[0]
+    fewer = [row | stuck if first <= number < first + 19 else row for number, row in enumerate(rows)]
+    assert red(judged(fewer)) == []
+
+
+def test_two_symbols_with_the_same_bars_throughout_a_session_are_red() -> None:
+    twins = [
+        row
+        for session in DAYS
+        for symbol in ("AAA", "BBB")
+        for row in (minute_rows(symbol, session) if session == DAYS[5] else minutes_of(symbol, session))
+    ]
+    verdicts = judged(twins)
+    assert red(verdicts) == [5]
+    assert set(verdicts[5].failures) == {
+        "AAA 5m: the same bars throughout the session as BBB",
+        "BBB 5m: the same bars throughout the session as AAA",
+    }
+
+
+def test_a_session_around_the_change_of_clocks_has_its_own_hours() -> None:
+    """On the Monday after clocks went forward the session opens an hour earlier in UTC; a bar on the old hour is outside."""
+    monday = XNYS.session(date(2024, 3, 11))
+    span = Span(monday.day, monday.day)
+    rows = minute_rows("AAA", monday)
+    assert judge_intraday(intraday_frame(rows), span=span, calendar=XNYS)[0].passed
+    hour = timedelta(hours=1)
+    late = [row | {"start": row["start"] + hour, "knowable_at": row["knowable_at"] + hour} for row in rows]
+    (verdict,) = judge_intraday(intraday_frame(late), span=span, calendar=XNYS)
+    outside = [sentence for sentence in verdict.failures if "outside the session" in sentence]
+    assert len(outside) == 12
+
+
 def test_two_frequencies_of_a_symbol_are_judged_apart() -> None:
-    twice = sound() + [row for session in DAYS for row in minute_rows("AAA", session, minutes=1)]
+    twice = sound() + [row for session in DAYS for row in minutes_of("AAA", session, minutes=1)]
     assert red(judged(twice)) == []
 
 

@@ -1,17 +1,22 @@
 """The gate over real bars: what was traded must pass, what Yahoo once delivered wrongly must not."""
 
+import math
 from datetime import date, datetime, time
 
 import polars as pl
 import pytest
 
 from resources.market_data.embedded import EmbeddedMarketData
+from resources.market_data.rows import VALUES, intraday_rows
 from tests.market.frames import SHARED, actions_frame, daily_frame, daily_row
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.ports import Span
+from trading_assets.core.settings import Instrument
+from trading_assets.market.expectations import SessionVerdict
+from trading_assets.market.hours import BAR_LENGTH, resampled
 from trading_assets.market.ingest import collect_actions, collect_bars
 from trading_assets.market.model import INTRADAY_BARS
-from trading_assets.market.quality import SessionVerdict, judge_daily, judge_intraday
+from trading_assets.market.quality import judge_daily, judge_intraday
 
 EMBEDDED = EmbeddedMarketData()
 YEARS = Span(date(2000, 3, 1), date(2013, 3, 1))
@@ -77,13 +82,40 @@ def test_later_splits_of_apple_need_their_records(day: date, ratio: float) -> No
     assert [v.session for v in judge_daily(bars, unrecorded, span=span, calendar=XNYS) if not v.passed] == [day]
 
 
-def test_a_ticker_that_ends_and_returns_is_not_one_life() -> None:
-    """Washington Mutual ends in September 2008; Waste Management takes its ticker in August 2009."""
-    span = Span(date(2008, 9, 26), date(2009, 8, 14))
-    verdicts = judge_daily(lean_days("wm", date(2008, 6, 2), span.last), actions_frame(), span=span, calendar=XNYS)
-    by_day = {verdict.session: verdict for verdict in verdicts}
-    assert "no action explains a factor beyond 4" in by_day[date(2008, 9, 26)].failures[0]
-    assert by_day[date(2009, 8, 5)].passed
+RETURNS = {
+    "wm": (date(2008, 9, 26), date(2009, 8, 5), "WM-20080926"),
+    "fb": (date(2003, 3, 28), date(2012, 5, 18), "FB-20030328"),
+}
+
+
+@pytest.mark.parametrize("name", RETURNS)
+def test_a_ticker_with_a_new_owner_is_red_until_both_are_declared(name: str) -> None:
+    """Washington Mutual and Waste Management; another company and Facebook."""
+    last, back, earlier = RETURNS[name]
+    span = Span(back, XNYS.next(back, 6).day)
+    bars = lean_days(name, XNYS.previous(last, 30).day, span.last)
+    undeclared = judge_daily(bars, actions_frame(), span=span, calendar=XNYS)
+    assert [verdict.session for verdict in undeclared if not verdict.passed] == [back]
+    (sentence,) = undeclared[0].failures
+    assert f"as {earlier} (ticker {name.upper()}, last_session {last})" in sentence
+    assert f"{name.upper()} with first_session {back}" in sentence
+    present = Instrument(symbol=name.upper(), sector="Test", first_session=back)
+    declared = judge_daily(bars, actions_frame(), span=span, calendar=XNYS, instruments=[present])
+    assert declared == [SessionVerdict(s.day, passed=True) for s in XNYS.sessions(span.first, span.last)]
+
+
+def test_the_end_of_washington_mutual_is_a_fall_that_nothing_explains() -> None:
+    span = Span(date(2008, 9, 26), date(2008, 10, 10))
+    others = lean_days("aapl", date(2008, 6, 2), span.last)
+    bars = pl.concat([lean_days("wm", date(2008, 6, 2), span.last), others])
+    verdicts = judge_daily(bars, actions_frame(), span=span, calendar=XNYS)
+    assert "no action explains a factor beyond 4" in verdicts[0].failures[0]
+    assert [verdict.session for verdict in verdicts if not verdict.passed][1:] == [
+        session.day for session in XNYS.sessions(date(2008, 9, 29), date(2008, 10, 3))
+    ]
+    ended = Instrument(symbol="WM", sector="Test", last_session=date(2008, 9, 26))
+    declared = judge_daily(bars, actions_frame(), span=span, calendar=XNYS, instruments=[ended])
+    assert [verdict.session for verdict in declared if not verdict.passed] == [date(2008, 9, 26)]
 
 
 @pytest.mark.parametrize(("name", "found"), [("ibm", 389), ("spy", 390), ("bac", 390), ("shy", 333)])
@@ -112,15 +144,78 @@ def test_real_minutes_pass(name: str, found: int) -> None:
     assert all(v.passed for v in judge_intraday(frame, span=Span(first, first), calendar=XNYS))
 
 
-def test_prices_a_hundred_times_too_small_are_red() -> None:
-    path = SHARED / "yfinance_repair" / "AET-L-1d-100x-error.csv"
+def as_traded(name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A repair case as the Yahoo adapter would deliver it, row after row on consecutive sessions: bars, and actions.
+
+    The files are in the share count of their end and from other exchanges, some weekly: the order of the rows is what the gate
+    looks at, so each row gets a session of its own.
+    """
+    path = SHARED / "yfinance_repair" / f"{name}.csv"
     if not path.exists():
         pytest.skip("the repair cases are test data that are not part of the project")
-    broken = pl.read_csv(path).with_columns(pl.col("Date").str.head(10).str.to_date()).sort("Date")
-    days = [day for day in broken["Date"] if XNYS.is_session(day)]
-    rows = [
-        daily_row("AET", XNYS.session(row["Date"]), row["Close"], volume=float(row["Volume"]))
-        for row in broken.filter(pl.col("Date").is_in(days)).iter_rows(named=True)
-    ]
-    verdicts = judge_daily(daily_frame(rows), actions_frame(), span=Span(days[0], days[-1]), calendar=XNYS)
-    assert any("no action explains a factor beyond 4" in s for v in verdicts for s in v.failures)
+    raw = pl.read_csv(path, infer_schema_length=None)
+    days = XNYS.sessions(date(2019, 1, 2), XNYS.next(date(2019, 1, 2), raw.height - 1).day)
+    raw = raw.sort(raw.columns[0]).with_columns(session=pl.Series([day.day for day in days]))
+    events = raw.filter(pl.col("Stock Splits") > 0)
+    splits = {row["session"]: float(row["Stock Splits"]) for row in events.iter_rows(named=True)}
+    rows, actions = [], [("T", day, "split", ratio) for day, ratio in splits.items()]
+    for row, session in zip(raw.iter_rows(named=True), days, strict=True):
+        later = math.prod(ratio for day, ratio in splits.items() if day > session.day)
+        prices = {price: float(row[price.title()]) * later for price in ("open", "high", "low", "close")}
+        rows.append(daily_row("T", session, prices["close"], volume=float(row["Volume"]) / later, **prices))
+        if row["Dividends"]:
+            held = later * splits.get(session.day, 1.0)
+            actions.append(("T", session.day, "cash_dividend", float(row["Dividends"]) * held))
+    return daily_frame(rows), actions_frame(*actions)
+
+
+def red_rows(name: str) -> dict[int, tuple[str, ...]]:
+    """Number of the row, in order of time, and its failures."""
+    bars, actions = as_traded(name)
+    days = bars["session"].to_list()
+    verdicts = judge_daily(bars, actions, span=Span(days[0], days[-1]), calendar=XNYS)
+    return {days.index(verdict.session): verdict.failures for verdict in verdicts if not verdict.passed}
+
+
+def test_prices_a_hundred_times_too_small_are_caught_and_named() -> None:
+    """AET: rows 0 to 3 and 13 to 22 are in another unit; what came first counts as usual until the median has changed."""
+    red = red_rows("AET-L-1d-100x-error")
+    assert all("T: close" in sentence for failures in red.values() for sentence in failures)
+    assert "looks 100 times too large: pence and pounds?" in red[4][0]
+    assert {13, 14, 15, 16, 17} <= red.keys()
+    assert all("looks 100 times too small: pence and pounds?" in red[row][0] for row in (13, 14, 15, 16, 17))
+
+
+@pytest.mark.parametrize(("name", "row"), [("LA-V-1d-bad-stock-split", 16), ("AV-L-1wk-bad-stock-split", 22)])
+def test_a_split_that_yahoo_forgot_to_apply_is_caught_in_its_row(name: str, row: int) -> None:
+    red = red_rows(name)
+    assert row in red
+    assert any("does not show it" in sentence for sentence in red[row])
+    assert red.keys() <= {row, row + 1}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AET-L-1d-100x-error-fixed",
+        "LA-V-1d-bad-stock-split-fixed",
+        "AV-L-1wk-bad-stock-split-fixed",
+        "CALM-1d-no-bad-divs",
+        "EA-15m-no-bad-divs",
+    ],
+)
+def test_good_series_are_not_flagged(name: str) -> None:
+    assert red_rows(name) == {}
+
+
+def test_quarter_hours_of_electronic_arts_pass_the_intraday_gate_as_hours() -> None:
+    path = SHARED / "yfinance_repair" / "EA-15m-no-bad-divs.csv"
+    if not path.exists():
+        pytest.skip("the repair cases are test data that are not part of the project")
+    raw = pl.read_csv(path, infer_schema_length=None).rename(str.lower)
+    quarters = raw.select(pl.col("datetime").str.to_datetime(time_zone="UTC").alias("start"), *VALUES)
+    hours = resampled(quarters, length=BAR_LENGTH["1h"], calendar=XNYS).select("start", *VALUES)
+    rows = intraday_rows(hours, symbol="EA", frequency="1h", source="test")
+    span = Span(rows["session"][0], rows["session"][-1])
+    assert rows.height == 6 * 7 + 5
+    assert all(verdict.passed for verdict in judge_intraday(rows, span=span, calendar=XNYS))

@@ -1,6 +1,7 @@
 """Market facts as assets: fetched from a provider, conformed, merged into the session's partition."""
 
-from typing import Literal
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -10,10 +11,24 @@ from trading_assets.catalog import SINGLE_RUN, spec, stored
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DataNotReady
 from trading_assets.core.ports import Span
-from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS, INTRADAY_BARS, Frequency
+from trading_assets.core.tables import Table
+from trading_assets.market.model import (
+    CORPORATE_ACTIONS,
+    CROSS_CHECK_BARS,
+    DAILY_BARS,
+    INTRADAY_BARS,
+    QUOTE_BARS,
+    Frequency,
+)
 from trading_assets.partitions import span_of
 
+if TYPE_CHECKING:
+    from trading_assets.market.ingest import Collected
+    from trading_assets.market.ports import MarketData
+    from trading_assets.market.universe.listings import Listed
+
 GROUP = "market"
+NO_SECOND_SOURCE = "no second source is configured (market.cross_check in config/settings.yaml): nothing was fetched"
 
 
 class IngestConfig(dg.Config):
@@ -21,6 +36,13 @@ class IngestConfig(dg.Config):
 
     provider: str | None = None
     files_path: str | None = None
+    seed: int | None = None
+    symbols: list[str] = Field(default_factory=list)
+
+
+class SecondSourceConfig(dg.Config):
+    """Of which symbols a second opinion is wanted; none means those of settings.yaml, which also names the source."""
+
     symbols: list[str] = Field(default_factory=list)
 
 
@@ -55,6 +77,22 @@ def intraday_bars(
 
 
 @dg.multi_asset(
+    specs=[spec(QUOTE_BARS, group=GROUP, kinds={"python", "parquet"})],
+    name="quote_bars",
+    backfill_policy=SINGLE_RUN,
+    pool="ingest",
+)
+def quote_bars(context: dg.AssetExecutionContext, config: IngestConfig, desk: DeskResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Quotes by the minute, of every symbol asked for; empty when the source has none."""
+    from trading_assets.market.ingest import collect_quotes
+
+    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
+    provider = _source(desk, config)
+    collected = collect_quotes(provider, wanted, span)
+    return _merged(QUOTE_BARS, collected, span, wanted, desk, {"provider": provider.name})
+
+
+@dg.multi_asset(
     specs=[spec(CORPORATE_ACTIONS, group=GROUP, kinds={"python", "parquet"})],
     name="corporate_actions",
     backfill_policy=SINGLE_RUN,
@@ -66,11 +104,33 @@ def corporate_actions(
     """Splits and cash dividends by ex-date."""
     from trading_assets.market.ingest import collect_actions
 
-    span = _closed_span(context, desk)
-    symbols = config.symbols or list(desk.settings().market.symbols)
-    collected = collect_actions(desk.market_data(config.provider, config.files_path), symbols, span)
-    written = desk.lake().merge(CORPORATE_ACTIONS, collected.frame, span, replacing={"symbol": symbols})
-    return stored(CORPORATE_ACTIONS, written, extra={"symbols": len(symbols)})
+    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
+    provider = _source(desk, config)
+    collected = collect_actions(provider, wanted, span)
+    return _merged(CORPORATE_ACTIONS, collected, span, wanted, desk, {"provider": provider.name})
+
+
+@dg.multi_asset(
+    specs=[spec(CROSS_CHECK_BARS, group=GROUP, kinds={"python", "parquet"})],
+    name="cross_check_bars",
+    backfill_policy=SINGLE_RUN,
+    pool="ingest",
+)
+def cross_check_bars(
+    context: dg.AssetExecutionContext, config: SecondSourceConfig, desk: DeskResource
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The same daily bars from the second source of the settings; empty when none is configured."""
+    from trading_assets.market.ingest import collect_bars
+
+    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
+    second = desk.settings().market.cross_check
+    if second is None:
+        context.log.info(NO_SECOND_SOURCE)
+        written = desk.lake().write(CROSS_CHECK_BARS, CROSS_CHECK_BARS.empty(), span)
+        return stored(CROSS_CHECK_BARS, written, extra={"symbols": 0, "notes": NO_SECOND_SOURCE})
+    provider = _source(desk, IngestConfig(provider=second.provider))
+    collected = collect_bars(provider, wanted, "1d", span)
+    return _merged(CROSS_CHECK_BARS, collected, span, wanted, desk, {"provider": provider.name})
 
 
 def _ingest_bars(
@@ -79,14 +139,53 @@ def _ingest_bars(
     from trading_assets.market.ingest import collect_bars
 
     table = DAILY_BARS if frequency == "1d" else INTRADAY_BARS
-    span = _closed_span(context, desk)
-    symbols = config.symbols or list(desk.settings().market.symbols)
-    provider = desk.market_data(config.provider, config.files_path)
-    collected = collect_bars(provider, symbols, frequency, span)
-    replacing = {"symbol": symbols} if frequency == "1d" else {"symbol": symbols, "frequency": [frequency]}
-    written = desk.lake().merge(table, collected.frame, span, replacing=replacing)
+    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
+    provider = _source(desk, config)
+    collected = collect_bars(provider, wanted, frequency, span)
+    only: dict[str, list[str]] = {} if frequency == "1d" else {"frequency": [frequency]}
+    return _merged(table, collected, span, wanted, desk, {"provider": provider.name}, **only)
+
+
+def _source(desk: DeskResource, config: IngestConfig) -> "MarketData":
+    return desk.market_data(config.provider, config.files_path, config.seed)
+
+
+def _wanted(symbols: list[str], desk: DeskResource) -> "tuple[Listed, ...]":
+    """The instruments asked for, or all of the settings."""
+    from trading_assets.market.universe.listings import listed
+
+    market = desk.settings().market
+    return listed(symbols or market.symbols, market.instruments)
+
+
+def _merged(
+    table: Table,
+    collected: "Collected",
+    span: Span,
+    wanted: "tuple[Listed, ...]",
+    desk: DeskResource,
+    extra: dict[str, Any],
+    **only: list[str],
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Replaces what the lake holds of the instruments, and says how many rows each source delivered."""
+    from trading_assets.market.ingest import refuse_mixture
+
+    symbols = [instrument.symbol for instrument in wanted]
+    refuse_mixture(set(collected.frame["source"]), _sources_stored(desk))
+    written = desk.lake().merge(table, collected.frame, span, replacing={"symbol": symbols, **only})
+    sources = ", ".join(f"{name}: {rows}" for name, rows in sorted(Counter(collected.frame["source"]).items()))
     notes = "; ".join(f"{symbol}: {note}" for symbol, note in sorted(collected.notes.items()))
-    return stored(table, written, extra={"symbols": len(symbols), "provider": provider.name, "notes": notes})
+    return stored(table, written, extra={"symbols": len(symbols), "rows_by_source": sources, "notes": notes, **extra})
+
+
+def _sources_stored(desk: DeskResource) -> set[str]:
+    """Where the daily bars of the newest stored session came from."""
+    lake = desk.lake()
+    held = lake.versions(DAILY_BARS, Span(XNYS.first, XNYS.last))
+    if not held:
+        return set()
+    newest = max(held)
+    return set(lake.read(DAILY_BARS, as_of=XNYS.session(newest).close, first=newest, last=newest)["source"])
 
 
 def _closed_span(context: dg.AssetExecutionContext, desk: DeskResource) -> Span:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from trading_assets.core.errors import DataNotReady, PermanentFailure, TransientFailure
 from trading_assets.core.ports import Span
@@ -50,4 +50,22 @@ class MarketData(Protocol):
 
     def corporate_actions(self, symbol: str, span: Span) -> pl.DataFrame:
         """Rows of CORPORATE_ACTIONS of one symbol with ex-dates in the span; empty when there were none."""
+        ...
+
+
+@runtime_checkable
+class QuoteData(Protocol):
+    """A source of quotes, which only some sources of bars are."""
+
+    @property
+    def name(self) -> str:
+        """The word in settings and in the `source` column."""
+        ...
+
+    def quotes(self, symbol: str, span: Span) -> pl.DataFrame:
+        """Rows of QUOTE_BARS of one symbol, sessions of the span only.
+
+        Raises:
+            UnknownSymbol, MalformedAnswer, EmptyAnswer, ProviderUnavailable: each names provider and symbol.
+        """
         ...

@@ -4,6 +4,7 @@ Besides the bars there is a row for each session that a series lacks (`sessions_
 has no bar of any series (`feed`). A series is a symbol, or a symbol at one frequency.
 """
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -12,31 +13,56 @@ from trading_assets.core.calendar import Calendar
 from trading_assets.core.errors import TableMismatch
 from trading_assets.core.ports import Span
 from trading_assets.core.tables import Table
+from trading_assets.market import standstill
 from trading_assets.market.hours import BAR_LENGTH, session_hours
 from trading_assets.market.model import DAILY_BARS, INTRADAY_BARS
+from trading_assets.market.universe.listings import Listed
 
 SILENT_SESSIONS_MAX = 5
+RETURN_SESSIONS_MIN = 20
 MOVE_MAX = 0.25
 FACTOR_MAX = 4.0
 ACTIVITY_BUSY = 5.0
 COVERAGE_MIN = 0.5
 COVERAGE_USUAL = 0.95
+UNIT_FACTOR = 100.0
+UNIT_SLACK = 0.15
+SPLIT_SEEN_MIN = 0.25
+_SPLIT_LOG_MIN = 0.2
 _PRICES = ("open", "high", "low", "close")
 _NUMBERS = (*_PRICES, "volume")
 _ACTIVITY_WINDOW = 20
 _ACTIVITY_SAMPLES_MIN = 5
+_LIVES = {"series": pl.String(), "born": pl.Date(), "ended": pl.Date()}
 
 
-def daily(bars: pl.DataFrame, actions: pl.DataFrame, *, span: Span, calendar: Calendar) -> pl.DataFrame:
+def daily(
+    bars: pl.DataFrame,
+    actions: pl.DataFrame,
+    *,
+    span: Span,
+    calendar: Calendar,
+    instruments: Sequence[Listed] = (),
+) -> pl.DataFrame:
     """Rows to judge for the span, numbered by `row`; history before the span only feeds the derived columns."""
     sessions = _sessions(bars, span, calendar)
+    lives = _lives(instruments)
     seen = _dated(bars, DAILY_BARS, sessions).with_columns(series="symbol")
     firsts = _firsts(seen, "session").join(_actions_on_bars(seen, actions), on=("series", "session"), how="left")
     held = firsts.with_columns(pl.col("ratio").fill_null(1.0), pl.col("amount").fill_null(0.0))
     gap = pl.col("number") - pl.col("number").shift(1).over("series")
-    lives = held.with_columns(stretch=(gap > SILENT_SESSIONS_MAX).fill_null(value=False).cum_sum().over("series"))
-    moves = _moves(lives, within=("series", "stretch"))
-    return _rows(_described(seen, "session"), moves, sessions, span)
+    stretch = (gap > SILENT_SESSIONS_MAX).fill_null(value=False).cum_sum().over("series")
+    columns = (
+        _moves(held.with_columns(stretch=stretch), within=("series", "stretch")),
+        _returns(held, lives),
+        standstill.repeated(held, within="series"),
+        standstill.daily_twins(held),
+        standstill.still_sessions(held),
+        standstill.actions_in_a_row(held),
+    )
+    described = _timed(_described(seen, "session"), end=pl.col("session_close"))
+    off_open = (pl.col("start") - pl.col("session_open")).dt.total_seconds()
+    return _rows(described.with_columns(off_open_seconds=off_open), columns, sessions, span, lives)
 
 
 def intraday(bars: pl.DataFrame, *, span: Span, calendar: Calendar) -> pl.DataFrame:
@@ -44,8 +70,15 @@ def intraday(bars: pl.DataFrame, *, span: Span, calendar: Calendar) -> pl.DataFr
     sessions = _sessions(bars, span, calendar)
     seen = _dated(bars, INTRADAY_BARS, sessions).with_columns(series=pl.format("{} {}", "symbol", "frequency"))
     held = _firsts(seen, "start").with_columns(ratio=1.0, amount=0.0)
-    moves = _moves(held, within=("series", "session")).join(_coverage(seen), on="bar", how="left")
-    return _rows(_placed(_described(seen, "start")), moves, sessions, span)
+    columns = (
+        _moves(held, within=("series", "session")),
+        _coverage(seen),
+        standstill.repeated_within_session(held),
+        standstill.still_series(held),
+    )
+    length = _length_seconds() * pl.duration(seconds=1)
+    described = _timed(_described(seen, "start"), end=pl.min_horizontal(pl.col("start") + length, "session_close"))
+    return _rows(_placed(described), columns, sessions, span, _lives(()))
 
 
 def _sessions(bars: pl.DataFrame, span: Span, calendar: Calendar) -> pl.DataFrame:
@@ -81,6 +114,39 @@ def _described(seen: pl.DataFrame, time: str) -> pl.DataFrame:
     )
 
 
+def _timed(described: pl.DataFrame, *, end: pl.Expr) -> pl.DataFrame:
+    """How many seconds before its end a bar counts as knowable; 0 for a sound bar."""
+    early = (end - pl.col("knowable_at")).dt.total_seconds()
+    return described.with_columns(known_early_seconds=pl.max_horizontal(early, 0))
+
+
+def _lives(instruments: Sequence[Listed]) -> pl.DataFrame:
+    """Columns series, born and ended (null where nothing is declared), one row for each instrument."""
+    rows = [(one.symbol, one.first_session, one.last_session) for one in instruments]
+    return pl.DataFrame(rows, schema=_LIVES, orient="row")
+
+
+def _returns(held: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFrame:
+    """`back_after`: sessions of a silence that ends here and that no declared life explains, else 0; and the place in its life."""
+    declared = held.join(lives, on="series", how="left", maintain_order="left")
+    seen_before = pl.col("session").shift(1).over("series")
+    silence = (pl.col("number") - pl.col("number").shift(1).over("series") - 1).fill_null(0)
+    same_life = (seen_before >= pl.col("born")).fill_null(value=True)
+    place = (
+        pl.when(pl.col("session") < pl.col("born"))
+        .then(pl.format("before its declared first session {}", "born"))
+        .when(pl.col("session") > pl.col("ended"))
+        .then(pl.format("after its declared last session {}", "ended"))
+        .otherwise(pl.lit("within"))
+    )
+    return declared.select(
+        "bar",
+        seen_before=seen_before,
+        back_after=pl.when(same_life & (silence >= RETURN_SESSIONS_MIN)).then(silence).otherwise(0),
+        declared_life=place,
+    )
+
+
 def _actions_on_bars(seen: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Ratio and amount of the actions in force between the bar before and the bar of a session."""
     days = seen.select("series", "session", bar_session="session").unique().sort("session")
@@ -98,28 +164,63 @@ def _moves(held: pl.DataFrame, *, within: Sequence[str]) -> pl.DataFrame:
 
     `reference` is the close before, less the dividend, in the new share count. `activity` compares volume and turnover with
     their medians of the 20 bars before and takes the smaller: a split that nobody recorded multiplies volume but not
-    turnover, a price that is wrong multiplies turnover but not volume.
+    turnover, a price that is wrong multiplies turnover but not volume. `units` compares with the median of up to 20 closes
+    before: a feed that changes between cents and dollars stays conspicuous for days. `split_seen` is the part of a recorded
+    split that the price shows.
     """
     sound = pl.when(pl.col("close").is_finite() & (pl.col("close") > 0)).then("close")
     before = sound.forward_fill().shift(1).over(within)
     shares = pl.col("volume").fill_nan(None) / pl.col("ratio").cum_prod().over("series")
     turnover = pl.col("volume").fill_nan(None) * sound
     factor = pl.when(pl.col("reference") > 0).then(sound / pl.col("reference")).otherwise(float("inf"))
+    value = sound * pl.col("ratio").cum_prod().over("series")
+    usual = value.shift(1).rolling_median(_ACTIVITY_WINDOW, min_samples=1).over(within)
     measured = held.with_columns(
+        before=before,
+        usual_close=usual / pl.col("ratio").cum_prod().over("series"),
+        split_seen=_split_seen(sound, before),
         reference=(before - pl.col("amount")) / pl.col("ratio"),
         activity=pl.min_horizontal(_against_usual(shares), _against_usual(turnover)).fill_null(0.0),
     ).with_columns(factor=pl.when(pl.col("reference").is_not_null() & sound.is_not_null()).then(factor))
     possible = pl.col("factor").is_between(1 / FACTOR_MAX, FACTOR_MAX)
     busy = pl.col("activity") >= ACTIVITY_BUSY
     move = pl.col("factor") - 1
+    units = _units(sound / pl.col("usual_close"))
     return measured.select(
         "bar",
+        "before",
         "reference",
         "activity",
-        "factor",
+        "ratio",
+        "usual_close",
+        "split_seen",
+        units=units,
+        factor=pl.when(units == "usual").then("factor"),
         move=move,
         move_ordinary=pl.when(possible & ~busy).then(move),
         move_busy=pl.when(possible & busy).then(move),
+    )
+
+
+def _split_seen(sound: pl.Expr, before: pl.Expr) -> pl.Expr:
+    """Which part of a recorded split the close shows: 1 for all of it, 0 for none; null where no split of size is recorded.
+
+    A ratio within a fifth of 1 in logarithms (a spin-off, a class settlement) cannot be told from an ordinary day.
+    """
+    recorded = pl.col("ratio").log()
+    return pl.when(recorded.abs() >= _SPLIT_LOG_MIN).then((before / sound).log() / recorded)
+
+
+def _units(level: pl.Expr) -> pl.Expr:
+    """Whether a close stands at 100 times its usual level, or at a hundredth of it."""
+    distance = level.log() / math.log(UNIT_FACTOR)
+    slack = math.log(1 + UNIT_SLACK) / math.log(UNIT_FACTOR)
+    return (
+        pl.when((distance + 1).abs() <= slack)
+        .then(pl.lit("too small"))
+        .when((distance - 1).abs() <= slack)
+        .then(pl.lit("too large"))
+        .otherwise(pl.lit("usual"))
     )
 
 
@@ -164,12 +265,22 @@ def _length_seconds() -> pl.Expr:
     return pl.col("frequency").replace_strict(lengths, return_dtype=pl.Int64())
 
 
-def _rows(described: pl.DataFrame, moves: pl.DataFrame, sessions: pl.DataFrame, span: Span) -> pl.DataFrame:
+def _rows(
+    described: pl.DataFrame,
+    columns: Sequence[pl.DataFrame],
+    sessions: pl.DataFrame,
+    span: Span,
+    lives: pl.DataFrame,
+) -> pl.DataFrame:
     empty = sessions.join(described, on="session", how="anti").select(
         "session", series=pl.lit("every symbol"), feed=pl.lit("no bars at all")
     )
-    absent = _absent(described, sessions).join(empty, on="session", how="anti")
-    told = pl.concat([described.join(moves, on="bar", how="left"), absent, empty], how="diagonal_relaxed")
+    ended = pl.col("ended").is_not_null() & (pl.col("session") > pl.col("ended"))
+    absent = _absent(described, sessions).join(lives, on="series", how="left").filter(~ended).drop("born", "ended")
+    told = described
+    for more in columns:
+        told = told.join(more, on="bar", how="left")
+    told = pl.concat([told, absent.join(empty, on="session", how="anti"), empty], how="diagonal_relaxed")
     return (
         told.filter(pl.col("session").is_between(span.first, span.last))
         .sort("session", "series", "bar", maintain_order=True)

@@ -45,4 +45,11 @@ APPLE = Listing(
     splits={SPLIT_DAY: 7},
     dividends={date(2014, 5, 8): 3.29, date(2014, 6, 30): 0.47},
 )
+# Interactive Brokers serves half hours, of which the desk makes its hours.
+BROKERS = MappingProxyType(
+    {
+        "AAPL": Listing({**APPLE.bars, "30m": _bars(FIRST, 30)}, splits=APPLE.splits),
+        "OTHR": Listing({"1d": _bars(FIRST, None)[-10:]}),
+    }
+)
 ALL = MappingProxyType({"AAPL": APPLE, "OTHR": Listing({"1d": _bars(FIRST, None)[-10:]})})

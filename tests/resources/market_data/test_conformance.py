@@ -1,7 +1,8 @@
 """What every member of the port MarketData promises, checked on each of them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,16 +12,22 @@ import pytest
 from resources.market_data import PROVIDERS, provider_named
 from resources.market_data.embedded import EmbeddedMarketData
 from resources.market_data.files import FileMarketData
+from resources.market_data.ib_pacing import Pacing
+from resources.market_data.interactive_brokers import InteractiveBrokersMarketData
+from resources.market_data.simulated import SimulatedMarketData
 from resources.market_data.yahoo import YahooMarketData
 from tests.resources.market_data import listings
 from tests.resources.market_data.yahoo_server import Traded
+from tests.tws.gateway import running
+from tests.tws.history import History
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.errors import ConfigurationError
 from trading_assets.core.ports import Span
+from trading_assets.core.settings import InteractiveBrokersData
 from trading_assets.core.tables import Table
 from trading_assets.market.hours import BAR_LENGTH
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS, INTRADAY_BARS, Frequency
-from trading_assets.market.ports import EmptyAnswer, MarketData, UnknownSymbol
+from trading_assets.market.ports import EmptyAnswer, MarketData, UnknownSymbol, UnsupportedRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:yfinance")
 
@@ -35,6 +42,9 @@ class Case:
     around_split: Span
     intraday: tuple[Frequency, Span]
     nothing: Span
+    symbol: str = "AAPL"
+    ratio: float = 7.0
+    has_actions: bool = True
 
 
 def _embedded() -> Case:
@@ -45,6 +55,20 @@ def _embedded() -> Case:
         Span(date(2005, 2, 22), date(2005, 3, 4)),
         ("1m", Span(date(2026, 7, 30), date(2026, 8, 3))),
         Span(date(1999, 1, 4), date(1999, 1, 8)),
+        ratio=2.0,
+    )
+
+
+def _simulated() -> Case:
+    return Case(
+        SimulatedMarketData(seed=7),
+        date(2004, 4, 1),
+        (122.01, 60.93),
+        Span(date(2004, 3, 25), date(2004, 4, 7)),
+        ("1m", Span(date(2004, 3, 31), date(2004, 4, 5))),
+        Span(date(1999, 1, 4), date(1999, 1, 8)),
+        symbol="SIM000",
+        ratio=2.0,
     )
 
 
@@ -77,28 +101,77 @@ def _csv(column: str, bars: list[tuple[str, Traded]]) -> str:
     return "\n".join([f"{column},open,high,low,close,volume", *rows])
 
 
-@pytest.fixture(params=["embedded", "files", "yfinance"])
+@contextmanager
+def _brokers(root: Path) -> Iterator[Case]:
+    """Interactive Brokers, which knows no actions: the folder of files tells it the splits."""
+    splits = _files(root).provider
+    with running(History(listings.BROKERS).gateway()) as gateway:
+        where = InteractiveBrokersData(port=gateway.port)
+        provider = InteractiveBrokersMarketData(
+            where, as_of=listings.AS_OF, splits=_Quiet(splits), pacing=Pacing(sleep=lambda _: None)
+        )
+        yield replace(_of_apple(provider, Span(date(2014, 1, 4), date(2014, 1, 5))), has_actions=False)
+        provider.close()
+
+
+class _Quiet:
+    """A source of splits that says of a symbol that it does not know: there were none."""
+
+    def __init__(self, source: MarketData) -> None:
+        self._source = source
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    def bars(self, symbol: str, frequency: Frequency, span: Span) -> pl.DataFrame:
+        return self._source.bars(symbol, frequency, span)
+
+    def corporate_actions(self, symbol: str, span: Span) -> pl.DataFrame:
+        try:
+            return self._source.corporate_actions(symbol, span)
+        except UnknownSymbol:
+            return CORPORATE_ACTIONS.empty()
+
+
+@pytest.fixture(params=["embedded", "files", "yfinance", "simulated", "ib"])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     if request.param == "embedded":
         yield _embedded()
     elif request.param == "files":
         yield _files(tmp_path / "files")
+    elif request.param == "simulated":
+        yield _simulated()
+    elif request.param == "ib":
+        with _brokers(tmp_path / "files") as case:
+            yield case
     else:
         desk: Callable[[], YahooMarketData] = request.getfixturevalue("desk")
         yield _of_apple(desk(), Span(date(2014, 1, 4), date(2014, 1, 5)))
 
 
 def daily(case: Case) -> pl.DataFrame:
-    return case.provider.bars("AAPL", "1d", case.around_split)
+    return case.provider.bars(case.symbol, "1d", case.around_split)
 
 
 def intraday(case: Case) -> pl.DataFrame:
-    return case.provider.bars("AAPL", *case.intraday)
+    return case.provider.bars(case.symbol, *case.intraday)
 
 
 def tables(case: Case) -> list[tuple[Table, pl.DataFrame]]:
-    actions = case.provider.corporate_actions("AAPL", case.around_split)
-    return [(DAILY_BARS, daily(case)), (INTRADAY_BARS, intraday(case)), (CORPORATE_ACTIONS, actions)]
+    bars = [(DAILY_BARS, daily(case)), (INTRADAY_BARS, intraday(case))]
+    if not case.has_actions:
+        return bars
+    return [*bars, (CORPORATE_ACTIONS, case.provider.corporate_actions(case.symbol, case.around_split))]
+
+
+def refuses_actions(case: Case, span: Span) -> bool:
+    """Whether the member says of actions that it never has them, and not that there were none."""
+    if case.has_actions:
+        return False
+    with pytest.raises(UnsupportedRequest, match=rf"{case.provider.name}.*{case.symbol}"):
+        case.provider.corporate_actions(case.symbol, span)
+    return True
 
 
 def test_rows_conform_to_their_table_and_are_sorted_by_its_key(case: Case) -> None:
@@ -118,7 +191,7 @@ def test_sessions_lie_in_the_span_and_are_sessions_of_the_exchange(case: Case) -
 
 def test_rows_name_symbol_and_source(case: Case) -> None:
     for _, frame in tables(case):
-        assert set(frame["symbol"]) == {"AAPL"}
+        assert set(frame["symbol"]) == {case.symbol}
         assert set(frame["source"]) == {case.provider.name}
 
 
@@ -129,10 +202,11 @@ def test_prices_are_as_traded_on_both_sides_of_a_split(case: Case) -> None:
 
 
 def test_the_split_stands_beside_the_bars(case: Case) -> None:
-    actions = case.provider.corporate_actions("AAPL", case.around_split).filter(pl.col("kind") == "split")
-    ratio = 2.0 if case.provider.name == "embedded" else 7.0
+    if refuses_actions(case, case.around_split):
+        return
+    actions = case.provider.corporate_actions(case.symbol, case.around_split).filter(pl.col("kind") == "split")
     row = actions.row(0, named=True)
-    assert (row["session"], row["ratio"], row["amount"]) == (case.split_day, ratio, 0.0)
+    assert (row["session"], row["ratio"], row["amount"]) == (case.split_day, case.ratio, 0.0)
     assert row["knowable_at"] == XNYS.session(case.split_day).open
 
 
@@ -157,18 +231,20 @@ def test_an_unknown_symbol_is_refused_by_name(case: Case) -> None:
 
 
 def test_a_span_without_bars_is_an_empty_answer_that_names_provider_and_symbol(case: Case) -> None:
-    with pytest.raises(EmptyAnswer, match=rf"{case.provider.name}.*AAPL"):
-        case.provider.bars("AAPL", "1d", case.nothing)
+    with pytest.raises(EmptyAnswer, match=rf"{case.provider.name}.*{case.symbol}"):
+        case.provider.bars(case.symbol, "1d", case.nothing)
 
 
 def test_a_span_without_actions_is_an_empty_frame(case: Case) -> None:
     quiet = Span(case.split_day + timedelta(days=1), case.split_day + timedelta(days=4))
-    assert case.provider.corporate_actions("AAPL", quiet).equals(CORPORATE_ACTIONS.empty())
+    if refuses_actions(case, quiet):
+        return
+    assert case.provider.corporate_actions(case.symbol, quiet).equals(CORPORATE_ACTIONS.empty())
 
 
 def test_a_part_of_the_span_is_served(case: Case) -> None:
     one_day = Span(case.split_day, case.split_day)
-    alone = case.provider.bars("AAPL", "1d", one_day)
+    alone = case.provider.bars(case.symbol, "1d", one_day)
     assert alone.equals(daily(case).filter(pl.col("session") == case.split_day))
 
 
