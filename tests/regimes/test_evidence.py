@@ -1,5 +1,6 @@
 """The equal-weighted market: whose moves it is made of."""
 
+import math
 from datetime import date
 
 import numpy as np
@@ -8,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.features import textbook
 from tests.features.frames import bars_of, days_from, embedded, from_returns, markets, splits_of, walk
-from trading_assets.features.epochs import usable_bars
-from trading_assets.regimes.evidence import market_evidence, market_index, symbol_evidence
+from trading_assets.regimes.evidence import MEASURES, Evidence, market_evidence, market_index, symbol_evidence
 
 LAST = date(2028, 12, 29)
 Market = tuple[pl.DataFrame, pl.DataFrame]
 
 
 def index_of(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
-    return market_index(usable_bars(bars, last=LAST), actions)
+    return market_index(bars, actions, last=LAST)
 
 
 def closes(symbol: str, *prices: float) -> pl.DataFrame:
@@ -80,24 +81,90 @@ def test_the_index_is_positive_and_its_close_lies_within_its_range(market: Marke
 def test_equal_symbols_make_a_market_that_looks_like_each_of_them(seed: int) -> None:
     """The index begins one bar later, which the smoothed ADX forgets within two hundred bars."""
     one = walk("AAA", 300, seed=seed)
-    both = usable_bars(pl.concat([one, one.with_columns(symbol=pl.lit("BBB"))]), last=LAST)
-    single = symbol_evidence(usable_bars(one, last=LAST), splits_of())[1:]
-    market = market_evidence(both, splits_of())
+    both = pl.concat([one, one.with_columns(symbol=pl.lit("BBB"))])
+    single = symbol_evidence(one, splits_of(), last=LAST)
+    market = market_evidence(both, splits_of(), last=LAST)
     for name, begin, rtol in (("volatility", 15, 1e-9), ("trend_strength", 30, 1e-9), ("adx_14", 200, 1e-3)):
-        np.testing.assert_allclose(
-            market[name][begin:].to_numpy(), single[name][begin:].to_numpy(), rtol=rtol, atol=1e-9
-        )
+        np.testing.assert_allclose(market.line(name)[begin:], single.line(name)[begin + 1 :], rtol=rtol, atol=1e-9)
 
 
 def test_climbing_needs_a_price_above_a_rising_mean() -> None:
-    rising = symbol_evidence(usable_bars(from_returns("AAA", np.full(100, 0.004)), last=LAST), splits_of())
-    assert rising["climbs"].tail(30).unique().to_list() == [1.0]
-    assert rising["climbs"].head(59).unique().to_list() == [0.0]
+    rising = climbs_of(from_returns("AAA", np.full(100, 0.004)))
+    assert set(rising[-30:]) == {1.0}
+    assert set(rising[:59]) == {0.0}
     turned = from_returns("AAA", np.concatenate([np.full(90, 0.004), np.full(10, -0.03)]))
-    assert symbol_evidence(usable_bars(turned, last=LAST), splits_of())["climbs"][-1] == 0.0
+    assert climbs_of(turned)[-1] == 0.0
+
+
+def climbs_of(bars: pl.DataFrame) -> list[float]:
+    climbs: list[float] = symbol_evidence(bars, splits_of(), last=LAST).line("climbs").tolist()
+    return climbs
 
 
 def test_no_bars_make_no_evidence() -> None:
-    nothing = usable_bars(walk("AAA", 2, seed=1).clear(), last=LAST)
-    assert symbol_evidence(nothing, splits_of()).is_empty()
-    assert market_evidence(nothing, splits_of()).is_empty()
+    nothing = walk("AAA", 2, seed=1).clear()
+    assert symbol_evidence(nothing, splits_of(), last=LAST).rows.is_empty()
+    assert market_evidence(nothing, splits_of(), last=LAST).rows.is_empty()
+
+
+def written_out(bars: pl.DataFrame) -> dict[str, list[float]]:
+    """The measures of one symbol from their definitions."""
+    high, low, close = (bars[name].to_list() for name in ("high", "low", "close"))
+    returns = textbook.log_steps(close)
+    spread, mean = textbook.deviation(returns, 30), textbook.sma(close, 50)
+    moved = [math.fsum(returns[i - 29 : i + 1]) if i >= 30 else math.nan for i in range(len(close))]
+    return {
+        "volatility": textbook.deviation(returns, 15),
+        "trend_strength": [m / (s * math.sqrt(30)) for m, s in zip(moved, spread, strict=True)],
+        "adx_14": textbook.adx(high, low, 14, first_sum=13),
+        "climbs": [
+            float(i >= 59 and price > average > mean[i - 10])
+            for i, (price, average) in enumerate(zip(close, mean, strict=True))
+        ],
+    }
+
+
+@given(st.integers(0, 999), st.integers(1, 400))
+@settings(deadline=None, max_examples=20)
+def test_every_measure_agrees_with_its_definition_at_any_length(seed: int, count: int) -> None:
+    bars = walk("AAA", count, seed=seed)
+    evidence = symbol_evidence(bars, splits_of(), last=LAST)
+    expected = written_out(bars)
+    assert set(expected) == set(MEASURES)
+    for name, line in expected.items():
+        np.testing.assert_allclose(evidence.line(name), np.array(line), rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@given(markets(sessions_max=120))
+@settings(deadline=None, max_examples=15)
+def test_each_symbols_evidence_is_what_it_is_alone(market: Market) -> None:
+    bars, actions = market
+    together = symbol_evidence(bars, actions, last=LAST)
+    for symbol, rows in zip(bars["symbol"].unique().sort(), together.of_symbols(), strict=True):
+        alone = symbol_evidence(bars.filter(pl.col("symbol") == symbol), actions, last=LAST)
+        assert together.rows[rows].equals(alone.rows)
+        assert np.ascontiguousarray(together.values[:, rows]).tobytes() == alone.values.tobytes()
+
+
+def ranked(values: list[float], longest: int, least: int) -> list[float]:
+    rows = pl.DataFrame({"session": range(len(values))})
+    line = np.array([values, values, values, values])
+    order, starts = np.arange(len(values)), np.array([0, len(values)])
+    ranks: list[float] = Evidence(rows, order, starts, line).percentiles(longest, least).tolist()
+    return ranks
+
+
+def by_definition(values: list[float], place: int, longest: int, least: int) -> float:
+    window = [v for v in values[max(place + 1 - longest, 0) : place + 1] if not math.isnan(v)]
+    if math.isnan(values[place]) or len(window) < least:
+        return math.nan
+    below, equal = (sum(test) for test in ([v < values[place] for v in window], [v == values[place] for v in window]))
+    return (below + equal / 2) / len(window)
+
+
+@given(st.lists(st.sampled_from([1.0, 2.0, 3.0, 4.0, math.nan]), min_size=1, max_size=60), st.integers(1, 20))
+@settings(deadline=None, max_examples=60)
+def test_a_percentile_is_the_mid_rank_of_the_numbers_in_its_window(values: list[float], longest: int) -> None:
+    least = 1 + longest // 3
+    expected = [by_definition(values, place, longest, least) for place in range(len(values))]
+    assert ranked(values, longest, least) == pytest.approx(expected, nan_ok=True, rel=1e-15)

@@ -13,10 +13,9 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_assets.core.ports import Span
-from trading_assets.features.epochs import usable_bars
-from trading_assets.features.windows import Floats
-from trading_assets.regimes.evidence import market_evidence, symbol_evidence
-from trading_assets.regimes.model import REGIME_LABELS, Regime, StrategyView
+from trading_assets.features.kernel import Floats
+from trading_assets.regimes.evidence import Evidence, market_evidence, symbol_evidence
+from trading_assets.regimes.model import MARKET, REGIME_LABELS, Regime, StrategyView
 
 RANK_SESSIONS = 756
 RANK_SESSIONS_MIN = 252
@@ -54,13 +53,8 @@ def regime_labels(bars: pl.DataFrame, actions: pl.DataFrame, *, span: Span) -> p
         actions: Rows of CORPORATE_ACTIONS; splits after a row's session do not touch the row.
         span: Sessions to return; bars after it are not read.
     """
-    usable = usable_bars(bars, last=span.last)
-    evidence = pl.concat([symbol_evidence(usable, actions), market_evidence(usable, actions)])
-    ranked = evidence.with_columns(_percentile().over("symbol").alias("volatility_percentile"))
-    known = ranked.drop_nulls(["volatility_percentile", "trend_strength", "adx_14"])
-    labelled = [_labelled(one) for one in known.partition_by("symbol", maintain_order=True)]
-    table = pl.concat([REGIME_LABELS.empty(), *labelled])
-    return REGIME_LABELS.conform(table.filter(pl.col("session").is_between(span.first, span.last)))
+    found = (source(bars, actions, last=span.last) for source in (symbol_evidence, market_evidence))
+    return REGIME_LABELS.conform(_in_order(pl.concat([_labelled(evidence, span) for evidence in found])))
 
 
 def raw_labels(percentile: Floats, trend: Floats, adx: Floats) -> Codes:
@@ -101,25 +95,41 @@ def strategy_views(labels: Codes, adx: Floats, climbs: Flags) -> Codes:
     return _chosen(VIEWS, asked, otherwise="range")
 
 
-def _labelled(known: pl.DataFrame) -> pl.DataFrame:
-    adx = known["adx_14"].to_numpy()
-    raw = raw_labels(known["volatility_percentile"].to_numpy(), known["trend_strength"].to_numpy(), adx)
-    settled = confirmed(raw)
-    views = strategy_views(settled.labels, adx, known["climbs"].to_numpy() > 0)
-    return known.with_columns(
-        pl.Series(REGIMES).gather(settled.labels).alias("regime"),
-        pl.Series(VIEWS).gather(views).alias("strategy_view"),
-        pl.Series("probability", settled.agreement),
-        known["session"].gather(settled.since).alias("since"),
-    ).select(*REGIME_LABELS.polars_schema())
+def _labelled(evidence: Evidence, span: Span) -> pl.DataFrame:
+    percentile = evidence.percentiles(RANK_SESSIONS, RANK_SESSIONS_MIN)
+    trend, adx, climbs = (evidence.line(name) for name in ("trend_strength", "adx_14", "climbs"))
+    known = ~(np.isnan(percentile) | np.isnan(trend) | np.isnan(adx))
+    labels, since = (np.zeros(known.size, dtype=np.int64) for _ in range(2))
+    agreement = np.zeros(known.size)
+    for rows in (rows[known[rows]] for rows in evidence.of_symbols()):
+        if rows.size:
+            settled = confirmed(raw_labels(percentile[rows], trend[rows], adx[rows]))
+            labels[rows], since[rows], agreement[rows] = settled.labels, rows[settled.since], settled.agreement
+    wanted = known & evidence.rows["session"].is_between(span.first, span.last).to_numpy()
+    return (
+        evidence.rows.with_columns(
+            _named(REGIMES, labels).alias("regime"),
+            _named(VIEWS, strategy_views(labels, adx, climbs > 0)).alias("strategy_view"),
+            pl.Series("probability", agreement),
+            evidence.rows["session"].gather(since).alias("since"),
+            pl.Series("volatility_percentile", percentile),
+            pl.Series("trend_strength", trend),
+            pl.Series("adx_14", adx),
+        )
+        .filter(wanted)
+        .select(*REGIME_LABELS.polars_schema())
+    )
 
 
-def _percentile() -> pl.Expr:
-    """Mid-rank of each volatility within its trailing window: the share below plus half of the share that is equal."""
-    volatility = pl.col("volatility")
-    rank = volatility.rolling_rank(RANK_SESSIONS, method="average", min_samples=RANK_SESSIONS_MIN)
-    count = volatility.is_not_null().cast(pl.Int64).rolling_sum(RANK_SESSIONS, min_samples=1)
-    return (rank - 0.5) / count
+def _in_order(together: pl.DataFrame) -> pl.DataFrame:
+    """Two tables that are sorted by session and symbol, one after the other, as one: MARKET goes between its neighbours."""
+    days, symbols = together["session"].to_physical().cast(pl.Int64), together["symbol"]
+    place = days * 3 + (symbols >= MARKET).cast(pl.Int64) + (symbols > MARKET).cast(pl.Int64)
+    return together[np.argsort(place.to_numpy(), kind="stable")]
+
+
+def _named(names: tuple[str, ...], codes: Codes) -> pl.Series:
+    return pl.Series(names).gather(codes)
 
 
 def _agreement(raw: Codes, labels: Codes) -> Floats:
