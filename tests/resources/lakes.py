@@ -97,16 +97,7 @@ def write_until_killed(root: str) -> None:
 def write_and_die_at(root: str, step: int) -> None:
     """Writes 2.0 and dies by SIGKILL before the step-th time that the interpreter touches the lake's files."""
     lake, frame = ParquetLake(Path(root)), notes(DAYS[:3], value=2.0)
-    touched = 0
-
-    def before(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal touched
-        if event in {"open", "os.rename", "os.remove"} and str(arguments[0]).startswith(root):
-            touched += 1
-            if touched == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(before)
+    die_at(root, step)
     lake.write(NOTES, frame, span(0, 2))
 
 
@@ -128,3 +119,52 @@ def say_failure(action: Callable[[], object]) -> None:
         sys.stdout.write(f"{type(failure).__name__}: {failure}\n")
     else:
         sys.stdout.write("done\n")
+
+
+def write_and_compact_until_killed(root: str) -> None:
+    """Writes sixty sessions one by one with the next number, compacts, says so, and begins anew."""
+    lake = ParquetLake(Path(root))
+    number = 0
+    while True:
+        number += 1
+        for position in range(60):
+            lake.write(NOTES, notes([DAYS[position]], value=number), span(position))
+        lake.compact(NOTES, sessions_min=10)
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
+
+
+def compact_and_die_at(root: str, step: int) -> None:
+    """Compacts and dies by SIGKILL before the step-th time that the interpreter touches the lake's files."""
+    lake = ParquetLake(Path(root))
+    die_at(root, step)
+    lake.compact(NOTES, sessions_min=10)
+
+
+def die_at(root: str, step: int) -> None:
+    """From here on, the step-th touch of a file under the root is the process's last."""
+    touched = 0
+
+    def before(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal touched
+        if event in {"open", "os.rename", "os.remove"} and str(arguments[0]).startswith(root):
+            touched += 1
+            if touched == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(before)
+
+
+def read_while_compacting(root: str, sessions: int) -> None:
+    """Reads; when it has listed the folder and opens the first file, another lake compacts the folder. Says what it read."""
+    lake, compacted = ParquetLake(Path(root)), False
+
+    def before(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal compacted
+        if event == "open" and str(arguments[0]).endswith(".parquet") and not compacted:
+            compacted = True
+            ParquetLake(Path(root)).compact(NOTES, sessions_min=sessions)
+
+    sys.addaudithook(before)
+    rows = len(values(lake))
+    sys.stdout.write(f"{rows} {compacted} {len(files(Path(root)))}\n")

@@ -31,7 +31,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write left behind. `version` names the file that now holds the span's last session."""
+    """What a write left behind. `version` names the write that made the rows of the span's last session."""
 
     version: str
     rows: int
@@ -78,7 +78,7 @@ class Lake(Protocol):
         ...
 
     def versions(self, table: Table, span: Span, *, lane: str = FACTS) -> Mapping[date, str]:
-        """For each stored session of the span, the name of the immutable file that holds it."""
+        """For each stored session of the span, the name of the write that its rows come from; compaction does not change it."""
         ...
 
 
@@ -86,7 +86,7 @@ class Lake(Protocol):
 class GateRecord:
     """What the quality gate said about one session of one table.
 
-    `version` names the exact file that was judged: a verdict on other bytes is no verdict.
+    `version` names the write that was judged: a verdict on other rows is no verdict.
     """
 
     table: str
