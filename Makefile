@@ -19,6 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/desk compile
 	@touch $@
 
 demo: env ## Two years on real prices, from bars to the report
@@ -43,7 +44,7 @@ format: env ## Formats the code and sorts imports
 	$(BIN)/ruff format .
 
 bench: env ## All benchmarks, one JSON line each
-	@for name in imports backtest backfill storage; do $(BIN)/python -m bench.$$name --json || exit 1; done
+	@for name in imports backtest backfill storage lake features watchlist pairs simulation; do $(BIN)/python -m bench.$$name --json || exit 1; done
 
 clean: ## Removes the environment; .desk stays
 	rm -rf $(VENV)

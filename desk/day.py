@@ -10,13 +10,13 @@ from trading_assets.catalog import key_of
 from trading_assets.core.calendar import NEW_YORK, XNYS, Session
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.ports import Span
-from trading_assets.jobs import FACTS, POSTCLOSE, PREMARKET, REPORT
+from trading_assets.jobs import DOCUMENTS, FACTS, POSTCLOSE, PREMARKET, REPORT
 
 PARTS = (PREMARKET, POSTCLOSE)
 
 
 def run_part(part: str, day: date | None, *, as_json: bool) -> None:
-    """Runs pre-market (facts of the session before, then briefs) or post-close (facts, fills, metrics, then the report)."""
+    """Runs pre-market (facts of the session before; documents, briefs) or post-close (facts, fills, metrics; the report)."""
     if part not in PARTS:
         raise PermanentFailure("there is no such part of the day", value=part, bound=" or ".join(PARTS))
     session = XNYS.session(day or DeskResource().clock().now().astimezone(NEW_YORK).date())
@@ -27,7 +27,7 @@ def run_part(part: str, day: date | None, *, as_json: bool) -> None:
 def _premarket(session: Session) -> None:
     before = XNYS.previous(session.day).day
     finish(run_job(PREMARKET, Span(before, before), selection=FACTS, label="facts"))
-    finish(run_job(PREMARKET, _one(session), selection=[key_of(ANALYST_BRIEFS, DESK)], label="briefs"))
+    finish(run_job(PREMARKET, _one(session), selection=[*DOCUMENTS, key_of(ANALYST_BRIEFS, DESK)], label="briefs"))
 
 
 def _postclose(session: Session) -> None:

@@ -40,12 +40,39 @@ def ingest(
     last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last session.")] = None,
     path: Annotated[Path | None, typer.Option(help="Folder of provider files; see docs/market.md.")] = None,
     frequency: Annotated[Frequency, typer.Option(help="Length of the bars.")] = "1d",
+    seed: Annotated[int | None, typer.Option(help="Which simulated market; default: settings.yaml.")] = None,
     as_json: Json = False,
 ) -> None:
     """Fetches bars and corporate actions into the lake and judges their quality."""
     from desk.market import run_ingest
 
-    run_ingest(provider, symbols, _day(first), _day(last), path, frequency, as_json=as_json)
+    run_ingest(provider, symbols, _day(first), _day(last), path, frequency, seed=seed, as_json=as_json)
+
+
+@app.command()
+def bars(
+    symbol: Annotated[str, typer.Argument(help="An instrument of the lake.")],
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last session.")] = None,
+    adjusted: Annotated[Literal["none", "splits", "all"], typer.Option(help="For which actions.")] = "splits",
+    as_json: Json = False,
+) -> None:
+    """Daily bars of one symbol, as traded or adjusted as of the last session shown."""
+    from desk.bars import run_bars
+
+    run_bars(symbol, _day(first), _day(last), adjusted, as_json=as_json)
+
+
+@app.command()
+def documents(
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last session.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetches news, filings and macro series from the sources of config/documents.yaml and judges them."""
+    from desk.market import run_documents
+
+    run_documents(_day(first), _day(last), as_json=as_json)
 
 
 @app.command()
@@ -82,6 +109,35 @@ def run(
 
 
 @app.command()
+def regimes(
+    symbol: Annotated[str, typer.Option(help="Whose price is drawn beside MARKET; empty: the first.")] = "",
+    score: Annotated[
+        bool, typer.Option("--score", help="Score the ways to label on the simulated market instead.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="With --score: how many simulated markets.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Regimes as they stand, how long they last and what follows what, with plots; or how good the labels are."""
+    from desk.regimes import run_regimes, run_score
+
+    if score:
+        run_score(seeds, as_json=as_json)
+    else:
+        run_regimes(symbol, as_json=as_json)
+
+
+@app.command()
+def compact(
+    sessions_min: Annotated[int, typer.Option(help="Least number of sessions in files of their own to join.")] = 60,
+    as_json: Json = False,
+) -> None:
+    """Joins many small lake files into few; safe while the desk runs."""
+    from desk.compact import run_compact
+
+    run_compact(sessions_min, as_json=as_json)
+
+
+@app.command()
 def status(lane: Lane = "desk", as_json: Json = False) -> None:
     """The book, its state, the last session and what is stored."""
     from desk.status import run_status
@@ -115,6 +171,14 @@ def resume(
     from desk.halts import run_resume
 
     run_resume(lane, halt_id, reason)
+
+
+@app.command("compile")
+def compile_kernels(as_json: Json = False) -> None:
+    """Compiles the numeric kernels into the Python environment, so that no run waits for it; part of make env."""
+    from desk.compiling import run_compile
+
+    run_compile(as_json=as_json)
 
 
 @app.command()

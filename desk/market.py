@@ -1,6 +1,7 @@
-"""`desk ingest`."""
+"""`desk ingest` and `desk documents`."""
 
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from resources.desk import DeskResource
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.ports import Span
-from trading_assets.jobs import INGEST, INGEST_INTRADAY
+from trading_assets.jobs import INGEST, INGEST_DOCUMENTS, INGEST_INTRADAY
+
+SIMULATED = "simulated"
+SIMULATED_SYMBOLS = 20
 
 
 def run_ingest(
@@ -21,20 +25,35 @@ def run_ingest(
     path: Path | None,
     frequency: str,
     *,
+    seed: int | None = None,
     as_json: bool,
 ) -> None:
     """Fetches the sessions from `first` to `last`; without them, the newest session that has closed."""
-    newest = XNYS.last_closed(DeskResource().clock().now()).day
-    last = last or newest
-    span = sessions_between(first or last, last)
-    asked: dict[str, Any] = {"symbols": [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]}
+    span = _span(first, last)
+    named = [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]
+    asked: dict[str, Any] = {"symbols": named or _symbols_of(provider, seed, span)}
     if provider:
         asked["provider"] = provider
     if path:
         asked["files_path"] = str(path.resolve())
+    if seed is not None:
+        asked["seed"] = seed
     outcome = run_job(INGEST if frequency == "1d" else INGEST_INTRADAY, span, config=_config(asked, frequency))
     finish(outcome)
     show({"job": outcome.job, "first": span.first, "last": span.last, "run": outcome.run_id}, as_json=as_json)
+
+
+def run_documents(first: date | None, last: date | None, *, as_json: bool) -> None:
+    """Fetches the documents that became knowable in the sessions from `first` to `last`; without them, in the newest closed one."""
+    span = _span(first, last)
+    outcome = run_job(INGEST_DOCUMENTS, span)
+    finish(outcome)
+    show({"job": outcome.job, "first": span.first, "last": span.last, "run": outcome.run_id}, as_json=as_json)
+
+
+def _span(first: date | None, last: date | None) -> Span:
+    last = last or XNYS.last_closed(DeskResource().clock().now()).day
+    return sessions_between(first or last, last)
 
 
 def sessions_between(first: date, last: date) -> Span:
@@ -53,6 +72,27 @@ def ingest_config(provider: str) -> dict[str, Any]:
 
 
 def _config(asked: dict[str, Any], frequency: str) -> dict[str, Any]:
+    """One entry for each asset of the job that can be told what to fetch; the second source is always that of the settings."""
     if frequency == "1d":
-        return {"daily_bars": {"config": asked}, "corporate_actions": {"config": asked}}
-    return {"intraday_bars": {"config": {**asked, "frequency": frequency}}}
+        second = {"symbols": asked.get("symbols", [])}
+        return {
+            "daily_bars": {"config": asked},
+            "corporate_actions": {"config": asked},
+            "cross_check_bars": {"config": second},
+        }
+    return {"intraday_bars": {"config": {**asked, "frequency": frequency}}, "quote_bars": {"config": asked}}
+
+
+def _symbols_of(provider: str | None, seed: int | None, span: Span) -> list[str]:
+    """Nothing means those of the settings; the simulated market knows none of them, so its first ones of the time are taken."""
+    if provider != SIMULATED:
+        return []
+    from resources.market_data.simulated import SimulatedMarketData
+
+    market = SimulatedMarketData(DeskResource().settings().market.simulated_seed if seed is None else seed)
+    alive = (
+        name
+        for name in market.symbols()
+        if market.life(name).first <= span.first and span.last <= market.life(name).last
+    )
+    return list(islice(alive, SIMULATED_SYMBOLS))

@@ -35,7 +35,7 @@ def run_sql(query: str, *, as_json: bool) -> None:
 
     prepare_home()
     with duckdb.connect() as connection:
-        _attach(connection, DeskResource())
+        _attach(connection, DeskResource(), query)
         try:
             found = connection.sql(query or LISTING)
             result = found.pl() if found is not None else pl.DataFrame()
@@ -57,12 +57,13 @@ def run_sql(query: str, *, as_json: bool) -> None:
         typer.echo(str(result))
 
 
-def _attach(connection: "duckdb.DuckDBPyConnection", desk: DeskResource) -> None:
+def _attach(connection: "duckdb.DuckDBPyConnection", desk: DeskResource, query: str) -> None:
+    """Reads the tables that the query names; the others are there with their columns and without rows."""
     lake, as_of = desk.lake(), desk.clock().now()
     for lane, tables in _tables():
         connection.execute(f"create schema if not exists {lane}")
         for table in tables:
-            frame = lake.read(table, as_of=as_of, lane=lane)
+            frame = lake.read(table, as_of=as_of, lane=lane) if table.name in query.lower() else table.empty()
             connection.register(f"_{lane}_{table.name}", frame)
             connection.execute(f"create view {lane}.{table.name} as from _{lane}_{table.name}")
     for lane in LANES:
@@ -74,11 +75,11 @@ def _attach(connection: "duckdb.DuckDBPyConnection", desk: DeskResource) -> None
 
 
 def _tables() -> Iterator[tuple[str, tuple[Table, ...]]]:
-    from trading_assets.briefs.facts import FACT_TABLES
     from trading_assets.briefs.model import ANALYST_BRIEFS
     from trading_assets.evaluation.model import BENCHMARK
-    from trading_assets.market.model import INTRADAY_BARS
+    from trading_assets.jobs import FACT_TABLES, INTRADAY_TABLES
+    from trading_assets.market.documents.model import SOURCE_ANSWERS
 
-    yield FACTS, (*FACT_TABLES, INTRADAY_BARS)
+    yield FACTS, (*FACT_TABLES, *INTRADAY_TABLES, SOURCE_ANSWERS)
     for lane in LANES:
         yield lane, (ANALYST_BRIEFS, *DECIDED, *BOOKED, BENCHMARK)

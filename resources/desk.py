@@ -13,6 +13,7 @@ from resources.clock import desk_clock
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import load_preferences
 from trading_assets.core.settings import Home, Settings, config_folder, desk_home, load_settings
+from trading_assets.market.universe.listings import check_lives
 
 if TYPE_CHECKING:
     from dagster_duckdb import DuckDBResource
@@ -36,8 +37,10 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return desk_home()
 
     def settings(self) -> Settings:
-        """`config/settings.yaml`."""
-        return load_settings(config_folder())
+        """`config/settings.yaml`; two instruments that own one ticker at once stop whoever reads it."""
+        settings = load_settings(config_folder())
+        check_lives(settings.market.instruments)
+        return settings
 
     def clock(self) -> Clock:
         """The clock of the desk lane."""
@@ -68,14 +71,20 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         preferences, limits_hash = load_preferences(config_folder() / "preferences.yaml")
         return Rules(lane, self.settings(), preferences, limits_hash)
 
-    def market_data(self, provider: str | None = None, files_path: str | None = None) -> MarketData:
-        """The provider of the settings, or the one named."""
-        from resources.market_data import provider_named
+    def market_data(
+        self, provider: str | None = None, files_path: str | None = None, seed: int | None = None
+    ) -> MarketData:
+        """The provider of the settings with its fallbacks, or the one named without any."""
+        from resources.market_data import sources_of
 
-        market = self.settings().market
-        name = provider or market.provider
-        path = files_path or market.files_path
-        return provider_named(name, files_path=path, as_of=self.clock().now(), cache=self.home().root / "cache")
+        return sources_of(
+            self.settings().market,
+            provider=provider,
+            files_path=files_path,
+            seed=seed,
+            as_of=self.clock().now(),
+            cache=self.home().root / "cache",
+        )
 
     def warehouse(self, lane: str) -> DuckDBResource:
         """The lane's DuckDB file with the dbt models; one step at a time may open it."""

@@ -1,7 +1,8 @@
 """The schedules of a trading day: pre-market and post-close, on sessions only.
 
 The pre-market schedule ticks four times from 08:30 on: while yesterday's facts are missing or refused it asks for them again, and
-when they are there it asks for the briefs. Post-close ticks at 16:20 New York; a session that ended early is simply older by then.
+when they are there it asks for the morning's documents and the briefs. Post-close ticks at 16:20 New York; a session that ended
+early is simply older by then.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.calendar import NEW_YORK, XNYS, Session
 from trading_assets.core.ports import Span
-from trading_assets.jobs import FACTS, POSTCLOSE, PREMARKET
+from trading_assets.jobs import DOCUMENTS, FACTS, POSTCLOSE, PREMARKET
 from trading_assets.regimes.model import REGIME_LABELS
 
 AFTER_CLOSE = timedelta(minutes=20)
@@ -72,7 +73,7 @@ def premarket_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource
     plan = plan_premarket(as_of=now, facts_problem=problem, briefs_exist=bool(session and _briefed(desk, session)))
     if isinstance(plan, NothingToDo):
         return dg.SkipReason(plan.reason)
-    keys = FACTS if plan.what == "facts" else [key_of(ANALYST_BRIEFS, DESK)]
+    keys = FACTS if plan.what == "facts" else [*DOCUMENTS, key_of(ANALYST_BRIEFS, DESK)]
     return dg.RunRequest(
         run_key=f"{plan.session.key}|{plan.what}|{now:%H:%M}", partition_key=plan.session.key, asset_selection=keys
     )

@@ -8,23 +8,44 @@ import dagster as dg
 from resources.desk import BACKTEST, DESK
 from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
+from trading_assets.core.tables import Table
 from trading_assets.evaluation.assets import MODELS
 from trading_assets.evaluation.assets import REPORT as REPORT_ASSET
 from trading_assets.evaluation.model import BENCHMARK
 from trading_assets.execution.assets import BOOKED, DECIDED
-from trading_assets.features.model import BREADTH, INDICATORS
-from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS, INTRADAY_BARS
-from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.features.model import BREADTH, CORRELATIONS, INDICATORS, INTRADAY_FEATURES, LIQUIDITY
+from trading_assets.market.documents.model import FILINGS, MACRO_SERIES, NEWS
+from trading_assets.market.model import CORPORATE_ACTIONS, CROSS_CHECK_BARS, DAILY_BARS, INTRADAY_BARS, QUOTE_BARS
+from trading_assets.market.universe.model import UNIVERSE, UNIVERSE_PAIRS
+from trading_assets.regimes.model import LIQUIDITY_REGIMES, REGIME_LABELS, REGIME_OPINIONS
+from trading_assets.watchlist.model import WATCHLIST
 
 INGEST = "ingest"
 INGEST_INTRADAY = "ingest_intraday"
+INGEST_DOCUMENTS = "ingest_documents"
 PREMARKET = "premarket"
 DECIDE = "decide"
 POSTCLOSE = "postclose"
 REPORT = "report"
 BACKTEST_RANGE = "backtest"
 
-FACTS = tuple(key_of(table) for table in (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BREADTH, REGIME_LABELS))
+BAR_TABLES = (DAILY_BARS, CORPORATE_ACTIONS, CROSS_CHECK_BARS)
+DOCUMENT_TABLES = (NEWS, FILINGS, MACRO_SERIES)
+INTRADAY_TABLES = (INTRADAY_BARS, QUOTE_BARS, INTRADAY_FEATURES)
+FACT_TABLES = (
+    *BAR_TABLES,
+    *DOCUMENT_TABLES,
+    *(INDICATORS, BREADTH, LIQUIDITY, CORRELATIONS),
+    *(REGIME_LABELS, REGIME_OPINIONS, LIQUIDITY_REGIMES),
+    *(UNIVERSE, UNIVERSE_PAIRS, WATCHLIST),
+)
+
+
+def _keys(tables: Sequence[Table]) -> tuple[dg.AssetKey, ...]:
+    return tuple(key_of(table) for table in tables)
+
+
+BARS, DOCUMENTS, INTRADAY, FACTS = map(_keys, (BAR_TABLES, DOCUMENT_TABLES, INTRADAY_TABLES, FACT_TABLES))
 
 
 def _job(name: str, keys: Sequence[dg.AssetKey], description: str) -> Any:
@@ -47,12 +68,15 @@ def _walked() -> list[dg.AssetKey]:
     return [*decided, *_evaluated(BACKTEST), dg.AssetKey([BACKTEST, REPORT_ASSET])]
 
 
-ingest = _job(INGEST, [key_of(DAILY_BARS), key_of(CORPORATE_ACTIONS)], "Daily bars and corporate actions, gated.")
-ingest_intraday = _job(INGEST_INTRADAY, [key_of(INTRADAY_BARS)], "Intraday bars, gated.")
-premarket = _job(PREMARKET, [*FACTS, key_of(ANALYST_BRIEFS, DESK)], "Facts that are missing, then the day's briefs.")
+ingest = _job(INGEST, BARS, "Daily bars and corporate actions, with the second opinion where one is configured, gated.")
+ingest_intraday = _job(INGEST_INTRADAY, INTRADAY, "Intraday bars and quotes, gated, and their features.")
+ingest_documents = _job(INGEST_DOCUMENTS, DOCUMENTS, "News, filings and macro series, gated.")
+premarket = _job(
+    PREMARKET, [*FACTS, key_of(ANALYST_BRIEFS, DESK)], "Facts that are missing; then documents and briefs."
+)
 decide = _job(DECIDE, [key_of(table, DESK) for table in DECIDED], "The decision slot that is due.")
 postclose = _job(POSTCLOSE, [*FACTS, *_evaluated(DESK)], "The day's facts, fills and metrics.")
 report = _job(REPORT, [dg.AssetKey([DESK, REPORT_ASSET])], "The improvement report, whatever else went wrong.")
 backtest = _job(BACKTEST_RANGE, [*FACTS, *_walked()], "Everything from bars to the report over a range.")
 
-JOBS = (ingest, ingest_intraday, premarket, decide, postclose, report, backtest)
+JOBS = (ingest, ingest_intraday, ingest_documents, premarket, decide, postclose, report, backtest)

@@ -13,7 +13,10 @@ from desk.main import app
 from tests.orchestration.homes import desk, done, living_in
 from trading_assets.core.settings import PROJECT, Home
 
-COMMANDS = ["backtest", "decide", "demo", "doctor", "halt", "ingest", "report", "resume", "run", "sql", "status", "ui"]
+COMMANDS = [
+    *("backtest", "bars", "compact", "compile", "decide", "demo", "doctor", "documents", "halt", "ingest"),
+    *("regimes", "report", "resume", "run", "sql", "status", "ui"),
+]
 REPORTING = sorted(set(COMMANDS) - {"halt", "resume", "ui"})
 
 

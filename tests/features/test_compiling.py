@@ -1,6 +1,7 @@
 """Compiled functions: where their cache lies, and that no state of it can stop the desk."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,10 @@ def times(x):
 def scaled(x):
     return times(x)
 '''
-RUN = "import sys; sys.path.insert(0, sys.argv[1]); import made; print(made.scaled(2.0))"
+_IMPORT = "from trading_assets.features.kernel import LOOK_BACK"
+# An environment without a cache of its own, whatever `desk compile` has made in the real one.
+_ELSEWHERE = "import sys; sys.path.insert(0, sys.argv[1]); sys.prefix = sys.argv[1]; "
+RUN = _ELSEWHERE + "import made; print(made.scaled(2.0))"
 
 
 def made_in(folder: Path, factor: float = 3.0) -> Path:
@@ -87,6 +91,21 @@ def test_a_changed_constant_is_compiled_anew(tmp_path: Path) -> None:
     assert said(run(folder, home)) == "10.0"
 
 
+def test_a_constant_of_the_kernel_that_changes_compiles_its_users_anew(tmp_path: Path) -> None:
+    """Numba by itself looks at the user's own file only. The code is a copy, because a line of it is changed."""
+    copy, home = tmp_path / "code", tmp_path / "home"
+    source = Path(compiling.__file__).parents[1]
+    shutil.copytree(source / "core", copy / "trading_assets" / "core")
+    (copy / "trading_assets" / "features").mkdir()
+    for name in ("__init__.py", "features/__init__.py", "features/compiling.py", "features/kernel.py"):
+        shutil.copy(source / name, copy / "trading_assets" / name)
+    (copy / "made.py").write_text(MODULE.format(factor="LOOK_BACK").replace("FACTOR =", f"{_IMPORT}\nFACTOR ="))
+    assert said(run(copy, home)) == "504.0"
+    kernel = copy / "trading_assets" / "features" / "kernel.py"
+    kernel.write_text(kernel.read_text().replace("LOOK_BACK = 252", "LOOK_BACK = 253"))
+    assert said(run(copy, home)) == "506.0"
+
+
 def test_a_home_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
     """A file stands where the folder should be, which stops root as well."""
     folder, home = made_in(tmp_path / "code"), tmp_path / "home"
@@ -109,8 +128,31 @@ def test_loading_the_code_location_or_the_tables_loads_no_compiler(tmp_path: Pat
     assert said(run(made_in(tmp_path / "code"), tmp_path / "home", python=(check,))) == "False"
 
 
-def test_the_operators_cache_folder_counts_first(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_operators_cache_counts_first_then_the_environments_then_the_homes(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
     assert compiling.cache_root() == home.root / "cache" / "numba"
+    compiling.environment_cache().mkdir(parents=True)
+    assert compiling.cache_root() == tmp_path / "environment" / "cache" / "desk"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "shared"))
     assert compiling.cache_root() == tmp_path / "shared"
+
+
+def test_everything_declared_is_compiled_ahead_of_its_first_call(tmp_path: Path) -> None:
+    folder = made_in(tmp_path / "code")
+    ahead = "import made; from trading_assets.features.compiling import compile_declared; print(compile_declared())"
+    assert said(run(folder, tmp_path / "home", python=(_ELSEWHERE + ahead,))) == "1"
+    assert len(kept(tmp_path / "home")) == 2
+
+
+def test_desk_compile_knows_every_module_that_declares_a_kernel() -> None:
+    source = Path(compiling.__file__).parents[1]
+    declaring = {path for path in source.rglob("*.py") if "@compiled(" in path.read_text()}
+    check = (
+        "import sys; from desk.compiling import run_compile; run_compile(as_json=True); print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    modules = {".".join(path.relative_to(source.parent).with_suffix("").parts) for path in declaring}
+    assert modules <= set(done.stdout.splitlines())

@@ -18,9 +18,10 @@ from trading_assets.partitions import KNOWN_BEFORE, SESSIONS
 ANSWERS = Path(__file__).with_name("answers")
 HEAVY = {
     *("polars", "pandas", "numpy", "pyarrow", "duckdb", "talib", "sqlalchemy", "alembic"),
-    *("great_expectations", "dbt", "matplotlib", "yfinance", "dagster_duckdb"),
+    *("great_expectations", "dbt", "matplotlib", "yfinance", "dagster_duckdb", "ib_async", "feedparser"),
+    *("numba", "scipy", "sklearn", "statsmodels", "hmmlearn", "arch", "simulation"),
 }
-GROUPS = ("market", "features", "regimes", *LANES)
+GROUPS = ("market", "features", "regimes", "watchlist", *LANES)
 GRAPH: AssetGraph = defs.resolve_asset_graph()
 ASSETS = [GRAPH.get(key) for key in GRAPH.toposorted_asset_keys]
 
@@ -53,16 +54,23 @@ def test_every_asset_says_what_it_is_and_who_owns_it(node: AssetNode) -> None:
         assert [column.name for column in schema.columns if not column.description] == []
 
 
+FEATURES = ("indicators", "breadth", "intraday_features", "liquidity", "correlations")
+JUDGED = {
+    *(f"{table}:quality" for table in ("daily_bars", "intraday_bars", "quote_bars", "news", "filings", "macro_series")),
+    *(f"{table}:{check}" for table in FEATURES for check in ("complete_and_finite", "canary")),
+    *("universe:membership", "universe_pairs:pairs", "watchlist:odds_hold"),
+    *("regime_labels:complete_and_recomputed", "liquidity_regimes:complete_and_consistent"),
+}
+# No decision reads the model's opinions, so that nothing waits for them.
+SECOND_OPINION = "regime_opinions:causal_and_recomputed"
+
+
 def test_the_checks_that_judge_sessions_are_partitioned_and_blocking() -> None:
-    judged = {key for key in GRAPH.asset_check_keys if key.asset_key.path[0] not in LANES}
-    assert {key.to_user_string() for key in judged} == {
-        "daily_bars:quality",
-        "indicators:complete_and_finite",
-        "intraday_bars:quality",
-    }
-    for key in judged:
+    judged = {key.to_user_string(): key for key in GRAPH.asset_check_keys if key.asset_key.path[0] not in LANES}
+    assert judged.keys() == {*JUDGED, SECOND_OPINION}
+    for name, key in judged.items():
         assert GRAPH.get(key).partitions_def == SESSIONS
-        assert GRAPH.get(key).blocking
+        assert GRAPH.get(key).blocking == (name != SECOND_OPINION)
 
 
 def test_the_metrics_of_both_lanes_have_the_same_checks_and_none_blocks() -> None:
@@ -172,7 +180,8 @@ def test_every_job_runs_over_sessions(job: str) -> None:
 def test_every_job_runs_its_steps_in_one_process() -> None:
     """An interpreter for each step would cost 3 s a step, and a slot has not got them."""
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == {"ingest", "ingest_intraday", "premarket", "decide", "postclose", "report", "backtest"}
+    ingests = {"ingest", "ingest_intraday", "ingest_documents"}
+    assert names == {*ingests, "premarket", "decide", "postclose", "report", "backtest"}
     assert {defs.resolve_job_def(name).executor_def for name in names} == {dg.in_process_executor}
 
 

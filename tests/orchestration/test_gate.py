@@ -67,8 +67,10 @@ def test_a_bad_bar_from_the_provider_stops_the_backtest_with_one_sentence(files:
         run = next(run for run in instance.get_runs() if run.job_name == "backtest")
         assert run.status == dg.DagsterRunStatus.FAILURE
         steps = {stat.step_key: stat.status and stat.status.value for stat in instance.get_run_step_stats(run.run_id)}
-    assert steps.pop("corporate_actions") == steps.pop("daily_bars") == "SUCCESS"
-    assert set(steps) == {"daily_bars_quality"}, "nothing is made of refused bars"
+    entered = {"daily_bars", "corporate_actions", "cross_check_bars", "news", "filings", "macro_series"}
+    assert {steps.pop(name) for name in entered} == {"SUCCESS"}
+    documents = {f"{name}_quality" for name in ("news", "filings", "macro_series")}
+    assert set(steps) == {"daily_bars_quality", *documents}, "nothing is made of refused bars"
 
 
 def test_mending_the_file_and_walking_again_heals_the_gate(files: Path) -> None:

@@ -26,7 +26,7 @@ from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.ports import GateRecord, Span
 from trading_assets.core.settings import Home
 from trading_assets.definitions import defs
-from trading_assets.jobs import FACTS
+from trading_assets.jobs import DOCUMENTS, FACTS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.partitions import SESSIONS
 
@@ -123,10 +123,10 @@ def test_missing_facts_are_asked_for_again_at_every_tick(home: Home, moment: str
     assert set(request.asset_selection or ()) == set(FACTS)
 
 
-def test_facts_that_passed_are_followed_by_the_briefs_of_the_session_itself(quarter: Home) -> None:
+def test_facts_that_passed_are_followed_by_the_documents_and_briefs_of_the_session_itself(quarter: Home) -> None:
     request = asked(morning("2012-12-31", "08:30"))
     assert request.partition_key == "2012-12-31"
-    assert request.asset_selection == [key_of(ANALYST_BRIEFS, DESK)]
+    assert request.asset_selection == [*DOCUMENTS, key_of(ANALYST_BRIEFS, DESK)]
 
 
 def test_a_gate_that_failed_asks_for_the_facts_again(own_quarter: Home) -> None:

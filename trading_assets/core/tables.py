@@ -72,8 +72,25 @@ class Table:
         self._refuse_wrong_columns(frame)
         ordered = frame.select(list(self.polars_schema()))
         self._refuse_nulls(ordered)
-        self._refuse_duplicates(ordered)
-        return ordered.sort(*self.key)
+        if self._ascends(ordered):
+            return ordered
+        in_order = ordered.sort(*self.key)
+        if not self._ascends(in_order):
+            self._refuse_duplicates(ordered)
+        return in_order
+
+    def _ascends(self, frame: pl.DataFrame) -> bool:
+        """Whether each row's key is greater than that of the row before: sorted, and no key twice."""
+        import polars as pl
+
+        columns = [frame[name] for name in self.key]
+        if any(column.null_count() for column in columns):
+            return False
+        ascending = pl.repeat(value=False, n=max(frame.height - 1, 0), dtype=pl.Boolean(), eager=True)
+        for column in reversed(columns):
+            here, before = column[1:], column[:-1]
+            ascending = (here > before) | ((here == before) & ascending)
+        return bool(ascending.all())
 
     def _refuse_wrong_columns(self, frame: pl.DataFrame) -> None:
         declared, actual = dict(self.polars_schema()), dict(frame.schema)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from trading_assets.core.ports import Span
-from trading_assets.features.epochs import usable_bars
+from trading_assets.features.epochs import sound_bars
 from trading_assets.features.model import BREADTH
 from trading_assets.features.relatives import day_relatives, session_sums
 
@@ -19,13 +19,20 @@ def breadth(bars: pl.DataFrame, actions: pl.DataFrame, indicators: pl.DataFrame,
         indicators: Rows of INDICATORS for the span.
         span: Sessions to return.
     """
-    usable = usable_bars(bars, last=span.last)
-    present = usable.filter(pl.col("session") >= span.first)
+    usable = sound_bars(bars, last=span.last)
+    present = usable.slice(int(usable["session"].search_sorted(span.first)))
     sessions = present.group_by("session").agg(pl.col("knowable_at").max()).sort("session")
     moves = day_relatives(usable, actions, first=span.first)
-    levels = present.join(indicators.select("session", "symbol", *_LEVELS), on=["session", "symbol"], how="left")
+    levels = _with_levels(present, indicators)
     columns = [*_moved(sessions["session"], moves), *_at_levels(sessions["session"], levels)]
     return BREADTH.conform(sessions.with_columns(columns))
+
+
+def _with_levels(present: pl.DataFrame, indicators: pl.DataFrame) -> pl.DataFrame:
+    keys = ["session", "symbol"]
+    if present.select(keys).equals(indicators.select(keys)):
+        return present.with_columns(indicators.select(_LEVELS))
+    return present.join(indicators.select(*keys, *_LEVELS), on=keys, how="left", maintain_order="left")
 
 
 def _moved(sessions: pl.Series, moves: pl.DataFrame) -> list[pl.Series]:

@@ -5,102 +5,171 @@ must not know later splits. The splits of a symbol cut its life into epochs; for
 into that epoch's share count, and only the rows of the epoch are taken from the result.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from trading_assets.features.windows import Floats
-from trading_assets.market.adjust import split_adjusted, split_epochs
+from trading_assets.features.kernel import LANES_MAX, Floats, Places
+from trading_assets.features.passes import all_ordinary, line_up, recognise
 
 _PRICES = ("open", "high", "low", "close")
 _COLUMNS = ("symbol", "session", *_PRICES, "volume", "knowable_at")
+Split = tuple[int, float]
+"""The bar of its symbol from which on a split counts, and new shares per old share."""
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Usable bars sorted by session and symbol, and whose they are.
+
+    codes: For each row the place of its symbol in `names`, which ascend.
+    order: The rows of the first symbol, oldest first, then those of the second, and so on; starts[k] is the place of symbol k.
+    """
+
+    bars: pl.DataFrame
+    names: pl.Series
+    codes: Places
+    order: Places
+    starts: Places
+
+    def columns(self, *names: str) -> tuple[Floats, ...]:
+        """Columns of numbers as arrays."""
+        return _arrays(self.bars, *names)
+
+    @cached_property
+    def days(self) -> npt.NDArray[np.int32]:
+        """The session of each row as days since 1970."""
+        return self.bars["session"].to_physical().to_numpy()
+
+    @cached_property
+    def ordinary(self) -> bool:
+        """Whether no number is so small or large that features could overflow; then NaN needs no looking for."""
+        return bool(all_ordinary(self.columns(*_PRICES, "volume")))
+
+    def row_of(self, session: date) -> int:
+        """The first row of a session or of a later one."""
+        return int(self.bars["session"].search_sorted(session))
+
+    def of_symbol(self, place: int) -> Places:
+        """The rows of a symbol, oldest first."""
+        return self.order[self.starts[place] : self.starts[place + 1]]
+
+    def splits(self, actions: pl.DataFrame) -> dict[int, list[Split]]:
+        """For each symbol that has any, its splits by ex-date."""
+        wanted = (pl.col("kind") == "split") & pl.col("symbol").is_in(self.names.implode())
+        rows = actions.filter(wanted).sort("session").select("symbol", "session", "ratio")
+        places = self.names.search_sorted(rows["symbol"]).to_list()
+        found: dict[int, list[Split]] = {}
+        for place, day, ratio in zip(places, rows["session"].to_physical(), rows["ratio"], strict=True):
+            bar = int(np.searchsorted(self.days[self.of_symbol(place)], day))
+            found.setdefault(place, []).append((bar, ratio))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """A symbol's bars from its first to the last of one epoch, in that epoch's share count.
+class Jobs:
+    """What the kernels work on: a symbol's past in one share count, and from which bar on its rows are wanted.
 
-    Rows from `start` on belong to the epoch (and to the span asked for); the rows before are their past.
-    Prices in USD, volume in shares.
+    The fields are the arguments of `kernel.indicators_into` of the same names.
     """
 
-    start: int
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
+    jobs: Places
+    scale_bars: Places
+    scales: Floats
 
-
-Measure = Callable[[Epoch], Mapping[str, Floats]]
+    @property
+    def lanes(self) -> int:
+        """How many go side by side: all, in whole vectors, as far as the kernel allows."""
+        return min(LANES_MAX, -(-max(len(self.jobs), 1) // 8) * 8)
 
 
 def usable_bars(bars: pl.DataFrame, *, last: date) -> pl.DataFrame:
-    """The DAILY_BARS rows up to session `last` that can be reckoned with, sorted by symbol and session, less start and source.
+    """The rows of `sound_bars`, sorted by symbol and session."""
+    return sound_bars(bars, last=last).sort("symbol", "session", maintain_order=True)
+
+
+def sound_bars(bars: pl.DataFrame, *, last: date) -> pl.DataFrame:
+    """The DAILY_BARS rows up to session `last` that can be reckoned with, sorted by session and symbol, less start and source.
 
     A price that is not finite and positive, or a volume that is not finite or below zero, would spoil every later value of
     a smoothed series. The quality gate has refused such a session; its row gets no features.
     """
+    rows = bars.select(_COLUMNS).rechunk()
+    if not _in_order(rows):
+        rows = rows.sort("session", "symbol", maintain_order=True)
+    rows = rows.slice(0, int(rows["session"].search_sorted(last, side="right")))
+    if all_ordinary(_arrays(rows, *_PRICES, "volume")):
+        return rows
     sound = pl.all_horizontal(pl.col(*_PRICES).is_finite() & (pl.col(*_PRICES) > 0))
-    counted = pl.col("volume").is_finite() & (pl.col("volume") >= 0)
-    rows = bars.lazy().select(_COLUMNS).filter((pl.col("session") <= last) & sound & counted)
-    return rows.sort("symbol", "session").collect().rechunk()
+    return rows.filter(sound & pl.col("volume").is_finite() & (pl.col("volume") >= 0)).rechunk()
 
 
-def measured(
-    bars: pl.DataFrame, actions: pl.DataFrame, *, first: date, measure: Measure, names: Sequence[str]
-) -> pl.DataFrame:
-    """The usable bars from session `first` on, with the columns `names` of `measure` beside them; NaN becomes null.
-
-    `measure` sees one epoch at a time and returns, for each name, an array as long as the epoch's close.
-    """
-    rows = bars.filter(pl.col("session") >= first)
-    values = np.empty((len(names), rows.height))
-    filled = 0
-    for epoch in _epochs(bars, actions, first):
-        arrays = measure(epoch)
-        end = filled + epoch.close.size - epoch.start
-        for line, name in zip(values, names, strict=True):
-            line[filled:end] = arrays[name][epoch.start :]
-        filled = end
-    return rows.with_columns(pl.Series(name, line, nan_to_null=True) for name, line in zip(names, values, strict=True))
+def histories(bars: pl.DataFrame, *, last: date) -> Histories:
+    """The usable bars up to session `last`, symbol by symbol."""
+    rows = sound_bars(bars, last=last)
+    codes, firsts, order = (np.empty(rows.height, dtype=np.int64) for _ in range(3))
+    count = recognise(rows["session"].to_physical().to_numpy(), _name_bytes(rows["symbol"]), codes, firsts)
+    numbered = rows["symbol"].gather(firsts[:count])
+    names = numbered.unique().sort()
+    starts = np.zeros(names.len() + 1, dtype=np.int64)
+    line_up(names.search_sorted(numbered).to_numpy().astype(np.int64), codes, starts, order)
+    return Histories(rows, names, codes, order, starts)
 
 
-def _epochs(bars: pl.DataFrame, actions: pl.DataFrame, first: date) -> Iterator[Epoch]:
-    splits = actions.filter(pl.col("kind") == "split")
-    with_splits = set(splits["symbol"])
-    traded = _arrays(bars)
-    sessions = bars["session"].to_numpy()
-    for symbol, begin, end in _runs(bars["symbol"]):
-        fresh = begin + int(np.searchsorted(sessions[begin:end], np.datetime64(first)))
-        if fresh == end:
-            continue
-        if symbol in with_splits:
-            yield from _adjusted(bars[begin:end], splits.filter(pl.col("symbol") == symbol), fresh - begin)
-        else:
-            yield Epoch(fresh - begin, *(column[begin:end] for column in traded))
+def jobs_of(history: Histories, actions: pl.DataFrame, *, first_row: int) -> Jobs:
+    """One job for each symbol and epoch that has a row from `first_row` on; jobs that begin and end alike stand together."""
+    lengths = np.diff(history.starts)
+    fresh = lengths - np.bincount(history.codes[first_row:], minlength=lengths.size)
+    splits = history.splits(actions)
+    table: list[tuple[int, int, int, int, int]] = []
+    bars: list[int] = []
+    scales: list[float] = []
+    for place in np.flatnonzero(fresh < lengths).tolist():
+        for begin, end, scaled in _epochs(splits.get(place, ()), int(lengths[place])):
+            if end > fresh[place]:
+                known = len(bars)
+                bars.extend(bar for bar, _ in scaled)
+                scales.extend(scale for _, scale in scaled)
+                table.append((int(history.starts[place]), end, max(begin, int(fresh[place])), known, len(bars)))
+    jobs = np.array(table, dtype=np.int64).reshape(-1, 5)
+    begun = history.days[history.order[jobs[:, 0]]]
+    jobs = jobs[np.lexsort((jobs[:, 0], jobs[:, 1], jobs[:, 2], begun))]
+    return Jobs(jobs, np.array(bars, dtype=np.int64), np.array(scales, dtype=np.float64))
 
 
-def _adjusted(bars: pl.DataFrame, splits: pl.DataFrame, fresh: int) -> Iterator[Epoch]:
-    sessions = bars["session"]
-    ex_dates = split_epochs(splits, bars["symbol"][0])
-    inner = {int(sessions.search_sorted(day)) for day in ex_dates}
-    edges = sorted(inner | {0, bars.height})
+def _epochs(splits: Sequence[Split], length: int) -> Iterator[tuple[int, int, list[tuple[int, float]]]]:
+    """First bar and end of each epoch, and the scales of its past: (bar since which it counts, what prices are divided by)."""
+    edges = sorted({bar for bar, _ in splits} | {0, length})
     for begin, end in pairwise(edges):
-        if end > fresh:
-            past = split_adjusted(bars[:end], splits, as_of_session=sessions[end - 1])
-            yield Epoch(max(begin, fresh), *_arrays(past))
+        yield begin, end, _scales([split for split in splits if 0 < split[0] < end])
 
 
-def _arrays(bars: pl.DataFrame) -> tuple[Floats, ...]:
-    return tuple(bars[name].to_numpy() for name in ("high", "low", "close", "volume"))
+def _scales(splits: Sequence[Split]) -> list[tuple[int, float]]:
+    scale, since = 1.0, dict[int, float]()
+    for bar, ratio in reversed(splits):
+        since.setdefault(bar, scale)
+        scale *= ratio
+    return [(0, scale), *sorted(since.items())] if splits else []
 
 
-def _runs(symbols: pl.Series) -> Iterator[tuple[str, int, int]]:
-    lengths = symbols.rle().struct.unnest()
-    ends = lengths["len"].cast(pl.Int64).cum_sum()
-    for symbol, length, end in zip(lengths["value"], lengths["len"], ends, strict=True):
-        yield symbol, end - length, end
+def _arrays(rows: pl.DataFrame, *names: str) -> tuple[Floats, ...]:
+    return tuple(rows[name].to_numpy() for name in names)
+
+
+def _in_order(rows: pl.DataFrame) -> bool:
+    session, symbol = rows["session"], rows["symbol"]
+    later, same = session[1:] > session[:-1], session[1:] == session[:-1]
+    return bool((later | (same & (symbol[1:] >= symbol[:-1]))).all())
+
+
+def _name_bytes(symbols: pl.Series) -> npt.NDArray[np.uint64]:
+    """Arrow's views, 16 bytes a row: a name of up to 12 bytes itself, else its length, beginning and where it is stored."""
+    views = symbols.to_arrow(compat_level=pl.CompatLevel.newest())
+    stored = np.frombuffer(views.buffers()[1], dtype=np.uint64).reshape(-1, 2)
+    return stored[views.offset : views.offset + len(views)]

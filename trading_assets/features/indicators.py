@@ -1,22 +1,18 @@
-"""The indicator panel: TA-Lib from each symbol's first bar on, and own-window sums where TA-Lib has no function.
+"""The indicator panel: every value depends on the symbol's bars up to its session and on nothing else.
 
-Every value depends on the symbol's bars up to its session and on nothing else: not on the span asked for, not on
-later bars, not on other symbols.
+Not on the span asked for, not on later bars, not on other symbols. The arithmetic stands in `kernel.py`.
 """
-
-import math
-from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
-import talib
+import pyarrow as pa
 
 from trading_assets.core.ports import Span
-from trading_assets.features.epochs import Epoch, measured, usable_bars
-from trading_assets.features.model import INDICATOR_COLUMNS, INDICATORS
-from trading_assets.features.windows import Floats, lagged, log_returns, window_deviation, window_sum
+from trading_assets.features.epochs import Histories, Jobs, histories, jobs_of
+from trading_assets.features.kernel import COLUMNS, Bits, Floats, indicators_into
+from trading_assets.features.model import INDICATORS
 
-SESSIONS_PER_YEAR = 252
+_KEYS = ("symbol", "session", "close", "knowable_at")
 
 
 def indicator_panel(bars: pl.DataFrame, actions: pl.DataFrame, *, span: Span) -> pl.DataFrame:
@@ -27,56 +23,28 @@ def indicator_panel(bars: pl.DataFrame, actions: pl.DataFrame, *, span: Span) ->
         actions: Rows of CORPORATE_ACTIONS; splits after a row's session do not touch the row.
         span: Sessions to return; bars after it are not read.
     """
-    names = [column.name for column in INDICATOR_COLUMNS]
-    history = usable_bars(bars, last=span.last)
-    panel = measured(history, actions, first=span.first, measure=_indicators, names=names)
-    return INDICATORS.conform(panel.select("symbol", "session", "close", *names, "knowable_at"))
+    history = histories(bars, last=span.last)
+    first_row = history.row_of(span.first)
+    rows = history.bars.slice(first_row).select(_KEYS)
+    if rows.is_empty():
+        return INDICATORS.empty()
+    values, valid = _measured(history, jobs_of(history, actions, first_row=first_row), first_row)
+    columns = [_series(*named) for named in zip(COLUMNS, values, valid, strict=True)]
+    if not history.ordinary:
+        columns = [column.fill_nan(None) for column in columns]
+    return INDICATORS.conform(rows.with_columns(columns))
 
 
-def _indicators(epoch: Epoch) -> Mapping[str, Floats]:
-    return {**_averages(epoch), **_oscillators(epoch), **_extremes(epoch), **_from_own_windows(epoch)}
+def _measured(history: Histories, jobs: Jobs, first_row: int) -> tuple[Floats, Bits]:
+    rows = history.bars.height - first_row
+    values = np.empty((len(COLUMNS), rows))
+    valid = np.full((len(COLUMNS), -(-rows // 8)), 255, dtype=np.uint8)
+    bars = history.columns("high", "low", "close", "volume")
+    indicators_into(bars, history.order, jobs.jobs, jobs.scale_bars, jobs.scales, jobs.lanes, first_row, values, valid)
+    return values, valid
 
 
-def _averages(epoch: Epoch) -> Mapping[str, Floats]:
-    close = epoch.close
-    upper, middle, lower = talib.BBANDS(close, timeperiod=20, nbdevup=2.0, nbdevdn=2.0, matype=talib.MA_Type.SMA)
-    line, signal, histogram = talib.MACD(close, fastperiod=12, slowperiod=26, signalperiod=9)
-    return {
-        **{f"sma_{period}": talib.SMA(close, timeperiod=period) for period in (20, 50, 200)},
-        **{f"ema_{period}": talib.EMA(close, timeperiod=period) for period in (12, 26, 50)},
-        "bb_upper_20_2": upper,
-        "bb_middle_20_2": middle,
-        "bb_lower_20_2": lower,
-        "macd_12_26_9": line,
-        "macd_signal_12_26_9": signal,
-        "macd_histogram_12_26_9": histogram,
-    }
-
-
-def _oscillators(epoch: Epoch) -> Mapping[str, Floats]:
-    return {
-        "rsi_14": talib.RSI(epoch.close, timeperiod=14),
-        "atr_14": talib.ATR(epoch.high, epoch.low, epoch.close, timeperiod=14),
-        "adx_14": talib.ADX(epoch.high, epoch.low, epoch.close, timeperiod=14),
-    }
-
-
-def _extremes(epoch: Epoch) -> Mapping[str, Floats]:
-    return {
-        "high_20": talib.MAX(epoch.high, timeperiod=20),
-        "low_20": talib.MIN(epoch.low, timeperiod=20),
-        "high_252": talib.MAX(epoch.high, timeperiod=252),
-        "low_252": talib.MIN(epoch.low, timeperiod=252),
-    }
-
-
-def _from_own_windows(epoch: Epoch) -> Mapping[str, Floats]:
-    typical = (epoch.high + epoch.low + epoch.close) / 3
-    volume = window_sum(epoch.volume, 20)
-    traded = window_sum(typical * epoch.volume, 20)
-    return {
-        "vwap_20": np.divide(traded, volume, out=np.full(volume.size, np.nan), where=volume > 0),
-        "volume_mean_20": volume / 20,
-        "vol_20": window_deviation(log_returns(epoch.close), 20) * math.sqrt(SESSIONS_PER_YEAR),
-        "mom_252_21": lagged(epoch.close, 21) / lagged(epoch.close, 252) - 1,
-    }
+def _series(name: str, values: Floats, valid: Bits) -> pl.Series:
+    """The numbers and their validity bits as a column, without copying either."""
+    buffers = [pa.py_buffer(valid), pa.py_buffer(values)]
+    return pl.Series(name, pa.Array.from_buffers(pa.float64(), values.size, buffers))

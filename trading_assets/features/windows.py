@@ -1,7 +1,7 @@
 """Sums and deviations over moving windows that give the same bits wherever the series starts or ends.
 
-A running total (add the new row, subtract the old one) carries its rounding along, so its value depends on where it
-began. Here every value is made from the rows of its own window, always in the same order.
+For the few series that no kernel makes. A running total (add the new row, subtract the old one) carries its rounding along, so
+its value depends on where it began. Here every value is made from the rows of its own window, always in the same order.
 """
 
 import numpy as np
@@ -51,13 +51,6 @@ def window_deviation(values: Floats, length: int) -> Floats:
         apart *= apart
         squares += apart
     return _after(values.size, length, np.sqrt(squares / (length - 1)))
-
-
-def log_returns(close: Floats) -> Floats:
-    """Natural logarithm of each close over the one before; the first is NaN."""
-    returns = np.full(close.size, np.nan)
-    returns[1:] = np.log(close[1:] / close[:-1])
-    return returns
 
 
 def lagged(values: Floats, sessions: int) -> Floats:

@@ -11,17 +11,16 @@ apart by their centres alone. No label of the rules, and no session after the on
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from trading_assets.core.ports import Span
+from trading_assets.features.compiling import compiled
 from trading_assets.features.windows import Floats
 from trading_assets.regimes.model import MARKET, REGIME_OPINIONS, Regime
 from trading_assets.regimes.moves import TREND_SESSIONS, daily_moves, volatility_and_trend
@@ -39,8 +38,6 @@ CALM_QUARTER, WILD_QUARTER = 0.25, 0.75
 _VOLATILITY_FLOOR = 1e-5
 
 States = npt.NDArray[np.int64]
-Compiled = Callable[..., Any]
-_compiled = cast(Callable[[Compiled], Compiled], numba.njit(cache=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,7 @@ def fit_jump(features: Floats) -> JumpFit:
 
 def online_states(fit: JumpFit, features: Floats) -> States:
     """The state of each session given the sessions up to it and no later one: the end of the cheapest path so far."""
-    return cast(States, _online(_losses((features - fit.mean) / fit.scale, fit.centres), JUMP_PENALTY))
+    return _online(_losses((features - fit.mean) / fit.scale, fit.centres), JUMP_PENALTY)
 
 
 def state_names(fit: JumpFit) -> tuple[Regime, ...]:
@@ -206,7 +203,7 @@ def _spread_out(points: Floats, draws: Floats) -> Floats:
     return np.array(centres)
 
 
-@_compiled
+@compiled("Tuple((int64[::1], float64))(float64[:, ::1], float64)")
 def _cheapest(losses: Floats, penalty: float) -> tuple[States, float]:
     """The state of each row on the cheapest whole path, and its cost (Viterbi's recursion)."""
     count, states = losses.shape
@@ -228,7 +225,7 @@ def _cheapest(losses: Floats, penalty: float) -> tuple[States, float]:
     return path, value
 
 
-@_compiled
+@compiled("int64[::1](float64[:, ::1], float64)")
 def _online(losses: Floats, penalty: float) -> States:
     """The state in which the cheapest path up to each row ends. Costs are kept relative to the cheapest, or they would grow."""
     count, states = losses.shape
