@@ -16,6 +16,11 @@ HEAVY = (
     "yfinance",
     "matplotlib",
     "talib",
+    "numba",
+    "scipy",
+    "sklearn",
+    "statsmodels",
+    "ib_async",
 )
 _LOADED = f"import sys, trading_assets.definitions; sys.exit(any(m in sys.modules for m in {HEAVY!r}))"
 _COMMANDS = {
