@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 
-def process_seconds(arguments: Sequence[str], *, home: Path | None = None) -> float:
-    """Wall seconds of one Python process, imports included; a failing process raises with what it printed."""
-    environment = {**os.environ, **({"DESK_HOME": str(home)} if home else {})}
+def process_seconds(arguments: Sequence[str], *, home: Path | None = None, compiled: Path | None = None) -> float:
+    """Wall seconds of one Python process, imports included; a failing process raises with what it printed.
+
+    `compiled` is where it finds and keeps compiled code instead of where the environment has it.
+    """
+    wanted = {"DESK_HOME": home, "NUMBA_CACHE_DIR": compiled}
+    environment = {**os.environ, **{name: str(path) for name, path in wanted.items() if path}}
     begun = time.perf_counter()
     done = subprocess.run(  # noqa: S603 - our own interpreter on our own module
         [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
