@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resources.market_data.stamps import days, starts
@@ -74,8 +74,9 @@ def test_an_offset_never_changes_the_instant(naive: datetime, minutes: int) -> N
 
 @settings(deadline=None)
 @given(st.datetimes(datetime(1990, 1, 2), datetime(2028, 12, 28)))  # noqa: DTZ001 - New York time is meant
+@example(datetime(2002, 4, 7, 2, 0, fold=1))  # noqa: DTZ001 - an hour that clocks skipped, read as its second occurrence
 def test_local_times_agree_with_the_standard_library(naive: datetime) -> None:
-    local = naive.replace(microsecond=0, tzinfo=NEW_YORK)
+    local = naive.replace(microsecond=0, fold=0, tzinfo=NEW_YORK)
     is_clear = local.utcoffset() == local.replace(fold=1).utcoffset()
     read = starts(pl.Series([naive.replace(microsecond=0).isoformat()])).to_list()
     assert read[0] == (local.astimezone(UTC) if is_clear else None)
