@@ -10,6 +10,7 @@ from trading_assets.core.tables import Table
 from trading_assets.partitions import SESSIONS
 
 OWNERS = ["team:desk"]
+_SHOWN = 20
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 _COLUMN_TYPES = {
     "text": "text",
@@ -71,6 +72,21 @@ def stored(
             **(extra or {}),
         },
     )
+
+
+def check_result(findings: Sequence[str], /, *, otherwise: str, **metadata: Any) -> dg.AssetCheckResult:
+    """A check that fails when there is any finding: the first three are its description, `otherwise` is that of a pass."""
+    return dg.AssetCheckResult(
+        passed=not findings,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(findings[:3]) or otherwise,
+        metadata=metadata,
+    )
+
+
+def bullets(sentences: Sequence[str]) -> dg.MarkdownMetadataValue:
+    """The first twenty sentences as a list for the UI."""
+    return dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences[:_SHOWN]) or "none")
 
 
 def at_last_session(context: dg.AssetExecutionContext, key: dg.AssetKey, metadata: Mapping[str, Any]) -> None:

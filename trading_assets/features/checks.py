@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from resources.desk import DeskResource
-from trading_assets.catalog import key_of
+from trading_assets.catalog import bullets, check_result, key_of
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import Lake, Span
 from trading_assets.core.tables import Table
@@ -29,7 +29,6 @@ from trading_assets.partitions import SESSIONS, span_of
 if TYPE_CHECKING:
     import polars as pl
 
-_SHOWN = 20
 _PEER_SESSIONS = 150
 
 
@@ -65,16 +64,9 @@ def _check(table: Table, name: str, description: str, judge: Judge) -> dg.AssetC
     def check(context: dg.AssetCheckExecutionContext, desk: DeskResource) -> dg.AssetCheckResult:
         stored = _stored(context, desk)
         found = judge(stored)
-        return dg.AssetCheckResult(
-            passed=not found,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description="; ".join(found[:3]) or "nothing to object to",
-            metadata={
-                "rows": stored.rows(table).height,
-                "objections": len(found),
-                "shown": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:_SHOWN]) or "none"),
-            },
-        )
+        rows = stored.rows(table).height
+        otherwise = "nothing to object to"
+        return check_result(found, otherwise=otherwise, rows=rows, objections=len(found), shown=bullets(found))
 
     return check
 

@@ -1,7 +1,8 @@
 """Market facts as assets: fetched from a provider, conformed, merged into the session's partition."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -60,7 +61,7 @@ class IntradayConfig(IngestConfig):
 )
 def daily_bars(context: dg.AssetExecutionContext, config: IngestConfig, desk: DeskResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Daily bars as traded, of every symbol asked for."""
-    return _ingest_bars(context, config, desk, "1d")
+    return _ingest_bars(context, config, desk, "1d", DAILY_BARS)
 
 
 @dg.multi_asset(
@@ -73,7 +74,7 @@ def intraday_bars(
     context: dg.AssetExecutionContext, config: IntradayConfig, desk: DeskResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Intraday bars as traded, of every symbol asked for, in one bar length."""
-    return _ingest_bars(context, config, desk, config.frequency)
+    return _ingest_bars(context, config, desk, config.frequency, INTRADAY_BARS)
 
 
 @dg.multi_asset(
@@ -86,10 +87,7 @@ def quote_bars(context: dg.AssetExecutionContext, config: IngestConfig, desk: De
     """Quotes by the minute, of every symbol asked for; empty when the source has none."""
     from trading_assets.market.ingest import collect_quotes
 
-    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
-    provider = _source(desk, config)
-    collected = collect_quotes(provider, wanted, span)
-    return _merged(QUOTE_BARS, collected, span, wanted, desk, {"provider": provider.name})
+    return _ingested(context, desk, config, QUOTE_BARS, collect_quotes)
 
 
 @dg.multi_asset(
@@ -104,10 +102,7 @@ def corporate_actions(
     """Splits and cash dividends by ex-date."""
     from trading_assets.market.ingest import collect_actions
 
-    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
-    provider = _source(desk, config)
-    collected = collect_actions(provider, wanted, span)
-    return _merged(CORPORATE_ACTIONS, collected, span, wanted, desk, {"provider": provider.name})
+    return _ingested(context, desk, config, CORPORATE_ACTIONS, collect_actions)
 
 
 @dg.multi_asset(
@@ -120,34 +115,26 @@ def cross_check_bars(
     context: dg.AssetExecutionContext, config: SecondSourceConfig, desk: DeskResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The same daily bars from the second source of the settings; empty when none is configured."""
-    from trading_assets.market.ingest import collect_bars
-
-    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
     second = desk.settings().market.cross_check
     if second is None:
         context.log.info(NO_SECOND_SOURCE)
-        written = desk.lake().write(CROSS_CHECK_BARS, CROSS_CHECK_BARS.empty(), span)
+        written = desk.lake().write(CROSS_CHECK_BARS, CROSS_CHECK_BARS.empty(), _closed_span(context, desk))
         return stored(CROSS_CHECK_BARS, written, extra={"symbols": 0, "notes": NO_SECOND_SOURCE})
-    provider = _source(desk, IngestConfig(provider=second.provider))
-    collected = collect_bars(provider, wanted, "1d", span)
-    return _merged(CROSS_CHECK_BARS, collected, span, wanted, desk, {"provider": provider.name})
+    return _ingest_bars(
+        context, IngestConfig(provider=second.provider, symbols=config.symbols), desk, "1d", CROSS_CHECK_BARS
+    )
 
 
 def _ingest_bars(
-    context: dg.AssetExecutionContext, config: IngestConfig, desk: DeskResource, frequency: Frequency
+    context: dg.AssetExecutionContext, config: IngestConfig, desk: DeskResource, frequency: Frequency, table: Table
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     from trading_assets.market.ingest import collect_bars
 
-    table = DAILY_BARS if frequency == "1d" else INTRADAY_BARS
-    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
-    provider = _source(desk, config)
-    collected = collect_bars(provider, wanted, frequency, span)
+    def collect(provider: "MarketData", wanted: "tuple[Listed, ...]", span: Span) -> "Collected":
+        return collect_bars(provider, wanted, frequency, span)
+
     only: dict[str, list[str]] = {} if frequency == "1d" else {"frequency": [frequency]}
-    return _merged(table, collected, span, wanted, desk, {"provider": provider.name}, **only)
-
-
-def _source(desk: DeskResource, config: IngestConfig) -> "MarketData":
-    return desk.market_data(config.provider, config.files_path, config.seed)
+    return _ingested(context, desk, config, table, collect, **only)
 
 
 def _wanted(symbols: list[str], desk: DeskResource) -> "tuple[Listed, ...]":
@@ -158,24 +145,27 @@ def _wanted(symbols: list[str], desk: DeskResource) -> "tuple[Listed, ...]":
     return listed(symbols or market.symbols, market.instruments)
 
 
-def _merged(
-    table: Table,
-    collected: "Collected",
-    span: Span,
-    wanted: "tuple[Listed, ...]",
+def _ingested(
+    context: dg.AssetExecutionContext,
     desk: DeskResource,
-    extra: dict[str, Any],
+    config: IngestConfig,
+    table: Table,
+    collect: "Callable[[MarketData, tuple[Listed, ...], Span], Collected]",
     **only: list[str],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Replaces what the lake holds of the instruments, and says how many rows each source delivered."""
+    """Replaces what the lake holds of the instruments asked for, and says how many rows each source delivered."""
     from trading_assets.market.ingest import refuse_mixture
 
+    span, wanted = _closed_span(context, desk), _wanted(config.symbols, desk)
+    provider = desk.market_data(config.provider, config.files_path, config.seed)
+    collected = collect(provider, wanted, span)
     symbols = [instrument.symbol for instrument in wanted]
     refuse_mixture(set(collected.frame["source"]), _sources_stored(desk))
     written = desk.lake().merge(table, collected.frame, span, replacing={"symbol": symbols, **only})
     sources = ", ".join(f"{name}: {rows}" for name, rows in sorted(Counter(collected.frame["source"]).items()))
     notes = "; ".join(f"{symbol}: {note}" for symbol, note in sorted(collected.notes.items()))
-    return stored(table, written, extra={"symbols": len(symbols), "rows_by_source": sources, "notes": notes, **extra})
+    told = {"symbols": len(symbols), "rows_by_source": sources, "notes": notes, "provider": provider.name}
+    return stored(table, written, extra=told)
 
 
 def _sources_stored(desk: DeskResource) -> set[str]:

@@ -1,13 +1,13 @@
 """The quality gate as blocking asset checks, and as records in the ledger that decisions read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from resources.desk import DeskResource
-from trading_assets.catalog import key_of
+from trading_assets.catalog import bullets, check_result, key_of
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import GateRecord, Span
 from trading_assets.core.tables import Table
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HISTORY = timedelta(days=60)
 INTRADAY_HISTORY_SESSIONS = 8
-_SHOWN = 20
 
 
 @dg.asset_check(
@@ -54,7 +53,7 @@ def daily_bars_quality(context: dg.AssetCheckExecutionContext, desk: DeskResourc
         instruments=desk.settings().market.instruments,
         second_opinion=_second_opinion(lake, desk, span, as_of),
     )
-    return _recorded(DAILY_BARS, verdicts, lake.versions(DAILY_BARS, span), desk)
+    return recorded(DAILY_BARS, verdicts, span, desk)
 
 
 @dg.asset_check(
@@ -73,7 +72,7 @@ def intraday_bars_quality(context: dg.AssetCheckExecutionContext, desk: DeskReso
     first = XNYS.previous(span.first, INTRADAY_HISTORY_SESSIONS).day
     bars = lake.read(INTRADAY_BARS, as_of=XNYS.session(span.last).close, first=first, last=span.last)
     verdicts = judge_intraday(bars, span=span, calendar=XNYS)
-    return _recorded(INTRADAY_BARS, verdicts, lake.versions(INTRADAY_BARS, span), desk)
+    return recorded(INTRADAY_BARS, verdicts, span, desk)
 
 
 @dg.asset_check(
@@ -90,7 +89,7 @@ def quote_bars_quality(context: dg.AssetCheckExecutionContext, desk: DeskResourc
     span, lake = span_of(list(context.partition_keys)), desk.lake()
     quotes = lake.read(QUOTE_BARS, as_of=XNYS.session(span.last).close, first=span.first, last=span.last)
     verdicts = judge_quotes(quotes, span=span, calendar=XNYS)
-    return _recorded(QUOTE_BARS, verdicts, lake.versions(QUOTE_BARS, span), desk)
+    return recorded(QUOTE_BARS, verdicts, span, desk)
 
 
 def _with_last_seen(lake: "ParquetLake", bars: "pl.DataFrame", first: date, as_of: datetime) -> "pl.DataFrame":
@@ -116,21 +115,18 @@ def _second_opinion(lake: "ParquetLake", desk: DeskResource, span: Span, as_of: 
     return SecondOpinion(lake.read(CROSS_CHECK_BARS, as_of=as_of, first=span.first, last=span.last), tolerance)
 
 
-def _recorded(
-    table: Table, verdicts: Sequence["SessionVerdict"], versions: Mapping[date, str], desk: DeskResource
-) -> dg.AssetCheckResult:
+def recorded(table: Table, verdicts: Sequence["SessionVerdict"], span: Span, desk: DeskResource) -> dg.AssetCheckResult:
+    """Stores one verdict for each session in the ledger, for the write that was judged, and tells them to the UI."""
+    versions = desk.lake().versions(table, span)
     records = [GateRecord(table.name, v.session, versions[v.session], v.passed, v.failures) for v in verdicts]
     desk.gates().record_gates(records, as_of=desk.clock().now())
     failures = [f"{v.session}: {sentence}" for v in verdicts for sentence in v.failures]
     warnings = [f"{v.session}: {sentence}" for v in verdicts for sentence in v.warnings]
-    return dg.AssetCheckResult(
-        passed=not failures,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(failures[:3]) or f"{len(verdicts)} sessions passed",
-        metadata={
-            "sessions": len(verdicts),
-            "sessions_failed": len({v.session for v in verdicts if not v.passed}),
-            "failures": dg.MetadataValue.md("\n".join(f"- {line}" for line in failures[:_SHOWN]) or "none"),
-            "warnings": dg.MetadataValue.md("\n".join(f"- {line}" for line in warnings[:_SHOWN]) or "none"),
-        },
+    return check_result(
+        failures,
+        otherwise=f"{len(verdicts)} sessions passed",
+        sessions=len(verdicts),
+        sessions_failed=sum(not v.passed for v in verdicts),
+        failures=bullets(failures),
+        warnings=bullets(warnings),
     )

@@ -6,15 +6,13 @@ from typing import Any
 import dagster as dg
 
 from resources.desk import DeskResource
-from trading_assets.catalog import key_of
+from trading_assets.catalog import bullets, check_result, key_of
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import Span
 from trading_assets.features.model import LIQUIDITY
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.partitions import SESSIONS, span_of
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, REGIME_LABELS, REGIME_OPINIONS
-
-_SHOWN = 20
 
 
 @dg.asset_check(
@@ -101,13 +99,5 @@ def _other_opinions(desk: DeskResource, opinions: Any, span: Span) -> list[str]:
 
 
 def _result(findings: Sequence[str], *, rows: int) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=not findings,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(findings[:3]) or f"{rows} rows passed",
-        metadata={
-            "rows": rows,
-            "findings": len(findings),
-            "shown": dg.MetadataValue.md("\n".join(f"- {line}" for line in findings[:_SHOWN]) or "none"),
-        },
-    )
+    otherwise = f"{rows} rows passed"
+    return check_result(findings, otherwise=otherwise, rows=rows, findings=len(findings), shown=bullets(findings))

@@ -3,14 +3,12 @@
 import dagster as dg
 
 from resources.desk import DeskResource
-from trading_assets.catalog import key_of
+from trading_assets.catalog import bullets, check_result, key_of
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.settings import config_folder
 from trading_assets.partitions import SESSIONS, span_of
 from trading_assets.watchlist.model import WATCHLIST
 from trading_assets.watchlist.rules import load_rules
-
-_SHOWN = 20
 
 
 @dg.asset_check(
@@ -30,13 +28,6 @@ def watchlist_odds_hold(context: dg.AssetCheckExecutionContext, desk: DeskResour
     as_of = XNYS.session(span.last).close
     stored = lake.read(WATCHLIST, as_of=as_of, first=span.first, last=span.last)
     found = problems(stored, read_facts(lake, rules, span, as_of=as_of), rules, span=span)
-    return dg.AssetCheckResult(
-        passed=not found,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(found[:3]) or f"{stored.height} rows hold",
-        metadata={
-            "rows": stored.height,
-            "selected": int(stored["selected"].sum()),
-            "problems": dg.MetadataValue.md("\n".join(f"- {line}" for line in found[:_SHOWN]) or "none"),
-        },
-    )
+    selected = int(stored["selected"].sum())
+    otherwise = f"{stored.height} rows hold"
+    return check_result(found, otherwise=otherwise, rows=stored.height, selected=selected, problems=bullets(found))

@@ -1,6 +1,6 @@
 """The quality gates of news, filings and macro series as blocking asset checks, and as records in the ledger."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,15 +9,14 @@ import dagster as dg
 from resources.desk import DeskResource
 from trading_assets.catalog import key_of
 from trading_assets.core.calendar import XNYS
-from trading_assets.core.ports import GateRecord
 from trading_assets.core.settings import config_folder
 from trading_assets.core.tables import Table
+from trading_assets.market.checks import recorded
 from trading_assets.market.documents.model import FILINGS, MACRO_SERIES, NEWS, SOURCE_ANSWERS
 from trading_assets.market.documents.settings import Documents, load_documents
 from trading_assets.partitions import SESSIONS, span_of
 
 _HISTORY = timedelta(days=400)
-_SHOWN = 20
 
 
 def _quality(table: Table, part: Callable[[Documents], Any], description: str) -> dg.AssetChecksDefinition:
@@ -67,23 +66,4 @@ def _judged(
         sources=settings.sources,
         silent_sessions_max=settings.silent_sessions_max,
     )
-    versions = lake.versions(table, span)
-    records = [GateRecord(table.name, v.session, versions[v.session], v.passed, v.failures) for v in verdicts]
-    desk.gates().record_gates(records, as_of=now)
-    failures = [f"{v.session}: {sentence}" for v in verdicts for sentence in v.failures]
-    warnings = [f"{v.session}: {sentence}" for v in verdicts for sentence in v.warnings]
-    return _result(len(verdicts), sum(not v.passed for v in verdicts), failures, warnings)
-
-
-def _result(sessions: int, failed: int, failures: Sequence[str], warnings: Sequence[str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=not failures,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(failures[:3]) or f"{sessions} sessions passed",
-        metadata={
-            "sessions": sessions,
-            "sessions_failed": failed,
-            "failures": dg.MetadataValue.md("\n".join(f"- {line}" for line in failures[:_SHOWN]) or "none"),
-            "warnings": dg.MetadataValue.md("\n".join(f"- {line}" for line in warnings[:_SHOWN]) or "none"),
-        },
-    )
+    return recorded(table, verdicts, span, desk)

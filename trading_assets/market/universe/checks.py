@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from resources.desk import DeskResource
-from trading_assets.catalog import key_of
+from trading_assets.catalog import bullets, check_result, key_of
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import config_folder
@@ -14,8 +14,6 @@ from trading_assets.partitions import SESSIONS, span_of
 
 if TYPE_CHECKING:
     from trading_assets.market.universe.judge import Judgement
-
-_SHOWN = 20
 
 
 @dg.asset_check(
@@ -67,13 +65,10 @@ def universe_pairs_hold(context: dg.AssetCheckExecutionContext, desk: DeskResour
 
 
 def _result(judgement: "Judgement", rows: int) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=not judgement.failures,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(judgement.failures[:3]) or f"{rows} rows hold",
-        metadata={
-            "rows": rows,
-            "failures": dg.MetadataValue.md("\n".join(f"- {each}" for each in judgement.failures[:_SHOWN]) or "none"),
-            "warnings": dg.MetadataValue.md("\n".join(f"- {each}" for each in judgement.warnings[:_SHOWN]) or "none"),
-        },
+    return check_result(
+        judgement.failures,
+        otherwise=f"{rows} rows hold",
+        rows=rows,
+        failures=bullets(judgement.failures),
+        warnings=bullets(judgement.warnings),
     )
