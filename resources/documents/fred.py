@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from resources.documents.json_answer import json_of, strange
 from resources.documents.stamps import of_day
-from resources.documents.web import Page, Web
+from resources.documents.web import Page, Web, of_each_series
 from resources.market_data.yahoo_wire import Patience
 from trading_assets.core.calendar import NEW_YORK
 from trading_assets.core.errors import DeskError
@@ -75,14 +75,7 @@ class FredVintages:
                 f"{NAME} needs a key in the environment variable {self._key_variable}",
                 hint=f"export {self._key_variable}=..., or use fredgraph (no vintages) in config/documents.yaml",
             )
-        items: list[MacroDraft] = []
-        problems: list[DeskError] = []
-        for wanted in series:
-            try:
-                items.extend(self._releases(wanted, window, key))
-            except DeskError as failed:
-                problems.append(failed)
-        return Delivery(items, problems)
+        return of_each_series(series, lambda wanted: self._releases(wanted, window, key))
 
     def _releases(self, wanted: SeriesWanted, window: Window, key: str) -> Iterator[MacroDraft]:
         oldest = (window.after - LOOKBACK).date()

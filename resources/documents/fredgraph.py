@@ -12,9 +12,8 @@ from http import HTTPStatus
 from typing import Final
 
 from resources.documents.stamps import usual_release
-from resources.documents.web import Page, Web
+from resources.documents.web import Page, Web, of_each_series
 from resources.market_data.yahoo_wire import Patience
-from trading_assets.core.errors import DeskError
 from trading_assets.market.documents.ports import (
     LOOKBACK,
     Delivers,
@@ -65,14 +64,7 @@ class FredGraph:
 
     def observations(self, series: Sequence[SeriesWanted], window: Window) -> Delivery[MacroDraft]:
         """Values from LOOKBACK before the window on; a series that FRED lacks becomes a problem."""
-        items: list[MacroDraft] = []
-        problems: list[DeskError] = []
-        for wanted in series:
-            try:
-                items.extend(self._values(wanted, window))
-            except DeskError as failed:
-                problems.append(failed)
-        return Delivery(items, problems)
+        return of_each_series(series, lambda wanted: self._values(wanted, window))
 
     def _values(self, wanted: SeriesWanted, window: Window) -> list[MacroDraft]:
         oldest = (window.after - LOOKBACK).date()

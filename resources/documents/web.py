@@ -4,7 +4,7 @@ Addresses in errors carry no query, because a query can hold a key.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import requests
 
 from resources.market_data.yahoo_wire import Patience
-from trading_assets.market.documents.ports import MalformedSource, SourceUnavailable
+from trading_assets.core.errors import DeskError
+from trading_assets.market.documents.ports import Delivery, MacroDraft, MalformedSource, SeriesWanted, SourceUnavailable
 
 MEGABYTE: Final = 1_000_000
 _CHUNK_BYTES = 65_536
@@ -102,6 +103,20 @@ class Web:
 
     def _unavailable(self, url: str, subject: str, why: str) -> SourceUnavailable:
         return SourceUnavailable(f"{self.source} did not answer about {subject} at {place(url)}: {why}")
+
+
+def of_each_series(
+    series: Sequence[SeriesWanted], asked: Callable[[SeriesWanted], Iterable[MacroDraft]]
+) -> Delivery[MacroDraft]:
+    """What was delivered for each series; one that fails becomes a problem, and what came before its failure is kept."""
+    items: list[MacroDraft] = []
+    problems: list[DeskError] = []
+    for wanted in series:
+        try:
+            items.extend(asked(wanted))
+        except DeskError as failed:
+            problems.append(failed)
+    return Delivery(items, problems)
 
 
 def place(url: str) -> str:

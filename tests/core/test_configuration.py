@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.desk import DeskResource
 from trading_assets.core.errors import ConfigurationError
 from trading_assets.core.preferences import Preferences, load_preferences
 from trading_assets.core.settings import config_folder, load_settings
@@ -95,6 +96,13 @@ def test_limits_cannot_be_changed_after_they_were_read() -> None:
         ("slots", '["9:30"]', "09:30|Invalid|HH:MM"),
         ("strategies", "[martingale]", "strategies"),
         ("provider", "bloomberg", "provider"),
+        ("provider", "files", "provider files needs files_path"),
+        ("fallbacks", "[files]", "provider files needs files_path"),
+        ("fallbacks", "[embedded]", "must be different sources"),
+        ("cross_check", "{provider: embedded}", "must be different sources"),
+        ("cross_check", "{provider: yfinance, price_tolerance_bp: 0}", "price_tolerance_bp"),
+        ("ib", "{port: 70000}", "port"),
+        ("simulated_seed", "-1", "simulated_seed"),
         ("slot_grace_minutes", "0", "slot_grace_minutes"),
         ("mode", "live", "mode"),
     ],
@@ -110,6 +118,33 @@ def test_a_symbol_that_stands_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text(text)
     with pytest.raises(ConfigurationError, match="a symbol stands twice"):
         load_settings(tmp_path)
+
+
+LIVES = """    - {symbol: FB-20030328, ticker: FB, sector: A, first_session: 1999-09-29, last_session: %s}
+    - {symbol: FB, sector: Interactive media, first_session: 2012-05-18}"""
+
+
+def lives(tmp_path: Path, last_session: str) -> Path:
+    text = (SHIPPED / "settings.yaml").read_text()
+    (tmp_path / "settings.yaml").write_text(
+        text.replace("    - {symbol: FB, sector: Interactive media}", LIVES % last_session)
+    )
+    return tmp_path
+
+
+def test_a_life_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="first_session 1999-09-29 is after last_session 1999-01-04"):
+        load_settings(lives(tmp_path, "1999-01-04"))
+
+
+def test_two_owners_of_one_ticker_at_once_stop_whoever_reads_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESK_CONFIG", str(lives(tmp_path, "2003-03-28")))
+    assert "FB-20030328" in DeskResource().settings().market.symbols
+    lives(tmp_path, "2012-05-18")
+    with pytest.raises(ConfigurationError, match="FB"):
+        DeskResource().settings()
 
 
 def _replaced(path: Path, key: str, value: str) -> str:
