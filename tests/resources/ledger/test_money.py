@@ -21,8 +21,8 @@ LARGEST = Decimal(2**63 - 1).scaleb(-4)
 
 @given(st.decimals(-LARGEST, LARGEST, places=4))
 def test_every_amount_of_four_places_is_exact_both_ways(amount: Decimal) -> None:
-    stored = Usd().process_bind_param(amount, SQLITE)
-    back = Usd().process_result_value(stored, SQLITE)
+    stored = Usd.process_bind_param(amount, SQLITE)
+    back = Usd.process_result_value(stored, SQLITE)
     assert back == amount
     assert back is not None
     assert back.as_tuple().exponent == -4
@@ -34,34 +34,34 @@ def test_an_amount_with_more_than_four_places_is_refused(amount: Decimal, more: 
     sign, digits, _ = amount.as_tuple()
     longer = Decimal((sign, (*digits, *(0,) * (place - 5), more), -place))
     with pytest.raises(PermanentFailure, match="too many places"):
-        Usd().process_bind_param(longer, SQLITE)
+        Usd.process_bind_param(longer, SQLITE)
 
 
 @given(st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False))
 def test_whatever_money_rounds_can_be_booked(amount: Decimal) -> None:
-    assert Usd().process_result_value(Usd().process_bind_param(usd(amount), SQLITE), SQLITE) == usd(amount)
+    assert Usd.process_result_value(Usd.process_bind_param(usd(amount), SQLITE), SQLITE) == usd(amount)
 
 
 @pytest.mark.parametrize("amount", ["1.5E+3", "1.50000000", "-0.0000", "1E-4", "0E-30"])
 def test_the_way_an_amount_is_written_does_not_matter(amount: str) -> None:
-    assert Usd().process_result_value(Usd().process_bind_param(Decimal(amount), SQLITE), SQLITE) == Decimal(amount)
+    assert Usd.process_result_value(Usd.process_bind_param(Decimal(amount), SQLITE), SQLITE) == Decimal(amount)
 
 
 @pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "-Infinity"])
 def test_an_amount_that_is_not_finite_is_refused(amount: str) -> None:
     with pytest.raises(PermanentFailure, match="not finite"):
-        Usd().process_bind_param(Decimal(amount), SQLITE)
+        Usd.process_bind_param(Decimal(amount), SQLITE)
 
 
 def test_an_amount_beyond_the_column_is_refused() -> None:
-    assert Usd().process_bind_param(LARGEST, SQLITE) == 2**63 - 1
+    assert Usd.process_bind_param(LARGEST, SQLITE) == 2**63 - 1
     with pytest.raises(PermanentFailure, match="too large"):
-        Usd().process_bind_param(LARGEST + Decimal("0.0001"), SQLITE)
+        Usd.process_bind_param(LARGEST + Decimal("0.0001"), SQLITE)
 
 
 def test_a_missing_amount_stays_missing() -> None:
-    assert Usd().process_bind_param(None, SQLITE) is None
-    assert Usd().process_result_value(None, SQLITE) is None
+    assert Usd.process_bind_param(None, SQLITE) is None
+    assert Usd.process_result_value(None, SQLITE) is None
 
 
 def test_a_settlement_with_an_amount_that_cannot_be_booked_leaves_nothing(book: SqlLedger) -> None:

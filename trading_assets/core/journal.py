@@ -1,0 +1,49 @@
+"""Words of the journal: what a person must be able to read years later, without tools.
+
+Entries are hash-chained in the ledger and written as one markdown file each; `resources/ledger/journal.py` keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+EntryKind = Literal["decision", "veto", "order", "fill", "halt", "resume", "parameter_change", "model", "note"]
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal entry before it is chained.
+
+    Args:
+        book: Whose entry it is.
+        session: The session that it belongs to.
+        at: UTC instant.
+        kind: What sort of event.
+        title: One short line; becomes part of the file's name.
+        body: Everything else, as JSON; amounts as text, never as float.
+        symbol: Ticker, or empty.
+        correlation_id: Ties entries, messages and orders of one decision together.
+    """
+
+    book: str
+    session: date
+    at: datetime
+    kind: EntryKind
+    title: str
+    body: Mapping[str, Json] = field(default_factory=dict)
+    symbol: str = ""
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A chained entry. `hash` is the sha256 over `previous` and the entry's canonical JSON."""
+
+    seq: int
+    entry: Entry
+    previous: str
+    hash: str
