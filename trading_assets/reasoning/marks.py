@@ -1,6 +1,7 @@
 """Marks on the fields of a role's inputs and output: what masking hides and what fencing wraps.
 
-A field says what it is in its annotation, for example `symbol: Annotated[str, Mark.SYMBOL]`. Dates and instants need no mark: their type says it.
+A field says what it is in its annotation, for example `symbol: Annotated[str, Mark.SYMBOL]`. Dates and instants need no mark: their
+type says it.
 """
 
 from enum import Enum

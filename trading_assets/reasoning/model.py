@@ -38,8 +38,8 @@ Out = TypeVar("Out", bound=BaseModel)
 class Role(Generic[In, Out]):
     """Who is asked: a skill (`skills/<skill>/SKILL.md`) with its types, and the deterministic member that answers without a model.
 
-    `rules` returns None where the inputs do not allow an opinion. `check` compares an answer with its inputs (a citation that was not
-    given, a symbol outside the list) and returns the complaint, or None; a complaint makes the answer malformed.
+    `rules` returns None where the inputs do not allow an opinion. `check` compares an answer with its inputs (a citation that was
+    not given, a symbol outside the list) and returns the complaint, or None; a complaint makes the answer malformed.
     """
 
     skill: str
