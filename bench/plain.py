@@ -116,11 +116,12 @@ def _briefs(desk: DeskResource, span: Span) -> None:
     from trading_assets.briefs.assets import BEFORE_OPEN
     from trading_assets.briefs.facts import FactBook
     from trading_assets.briefs.model import ANALYST_BRIEFS
-    from trading_assets.briefs.rules import brief_rows, briefs_at
+    from trading_assets.briefs.questions import rules_briefs
+    from trading_assets.briefs.rows import brief_rows
 
     sessions = XNYS.sessions(span.first, span.last)
     book = FactBook.load(desk.lake(), span, as_of=sessions[-1].open - BEFORE_OPEN)
-    rows = [row for s in sessions for row in brief_rows(briefs_at(book.at(s.open - BEFORE_OPEN)), s.day)]
+    rows = [row for s in sessions for row in brief_rows(rules_briefs(book.at(s.open - BEFORE_OPEN)), s.day)]
     desk.lake().write(ANALYST_BRIEFS, ANALYST_BRIEFS.frame(rows), span, lane=BACKTEST)
 
 

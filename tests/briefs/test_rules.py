@@ -14,7 +14,8 @@ from tests.execution.world import BEFORE_OPEN, YEAR, Market, market, sessions
 from tests.plans.ideas import BEFORE, SLOT, desk_of, known
 from trading_assets.briefs.facts import FactBook, Facts
 from trading_assets.briefs.model import ANALYST_BRIEFS, Brief, Evidence
-from trading_assets.briefs.rules import breadth_brief, brief_rows, briefs_at, briefs_from_rows, technical_brief
+from trading_assets.briefs.questions import rules_briefs
+from trading_assets.briefs.rows import brief_rows, briefs_from_rows
 from trading_assets.regimes.model import MARKET
 
 AS_OF = SLOT.at - BEFORE_OPEN
@@ -24,18 +25,18 @@ BREADTH_ROW = {"advances": 3, "declines": 1, "above_sma_50_share": 0.75, "above_
 
 
 def _technical(view: str, indicators: Mapping[str, float | None]) -> Brief | None:
-    return technical_brief(known(view, {"close": 100.0}, indicators), AS_OF)
+    return next(iter(rules_briefs(desk_of(known(view, {"close": 100.0}, indicators)))), None)
 
 
 def _breadth(row: Mapping[str, Any] | None) -> Brief | None:
-    return breadth_brief(Facts(AS_OF, BEFORE, {}, row, None))
+    return next(iter(rules_briefs(Facts(AS_OF, BEFORE, {}, row, None))), None)
 
 
 @pytest.fixture(scope="module")
 def year() -> Sequence[Brief]:
     """Every brief of a year of real bars."""
     book = FactBook(market().frames)
-    return [brief for session in sessions(YEAR) for brief in briefs_at(book.at(session.open - BEFORE_OPEN))]
+    return [brief for session in sessions(YEAR) for brief in rules_briefs(book.at(session.open - BEFORE_OPEN))]
 
 
 def _cited(source: Market, evidence: Evidence) -> object:
@@ -118,7 +119,7 @@ def test_without_facts_there_is_no_brief(view: str) -> None:
     assert _technical(view, {}) is None
     assert _technical(view, dict.fromkeys([*TREND, *RANGE])) is None
     assert _technical(view, dict.fromkeys([*TREND, *RANGE], float("nan"))) is None
-    assert briefs_at(Facts(AS_OF, None, {}, None, None)) == ()
+    assert rules_briefs(Facts(AS_OF, None, {}, None, None)) == ()
 
 
 def test_a_reading_that_is_not_a_number_is_left_out() -> None:
@@ -132,7 +133,7 @@ def test_a_reading_that_is_not_a_number_is_left_out() -> None:
 def test_a_symbol_without_a_regime_is_read_as_a_trend_and_cites_none() -> None:
     facts = known("mixed", {"close": 100.0}, TREND)
     unlabelled = type(facts)(facts.symbol, facts.session, facts.bar, facts.indicators, {}, None, facts.split_ratio)
-    brief = technical_brief(unlabelled, AS_OF)
+    brief = next(iter(rules_briefs(desk_of(unlabelled))), None)
     assert brief is not None
     assert "strategy_view" not in {e.column for e in brief.evidence}
 
@@ -153,12 +154,12 @@ def test_breadth_without_a_row_or_without_a_value_says_nothing() -> None:
 
 def test_the_same_facts_make_the_same_briefs_whatever_their_order() -> None:
     one, two = (known("range", {}, RANGE, symbol="AAA"), known("mixed", {}, TREND, symbol="BBB"))
-    assert briefs_at(desk_of(one, two)) == briefs_at(desk_of(two, one))
+    assert rules_briefs(desk_of(one, two)) == rules_briefs(desk_of(two, one))
 
 
 def test_a_year_of_briefs_is_the_same_a_second_time(year: Sequence[Brief]) -> None:
     again = FactBook(market().frames)
-    assert [b for s in sessions(YEAR) for b in briefs_at(again.at(s.open - BEFORE_OPEN))] == list(year)
+    assert [b for s in sessions(YEAR) for b in rules_briefs(again.at(s.open - BEFORE_OPEN))] == list(year)
 
 
 def test_briefs_come_back_from_their_rows_as_they_were(year: Sequence[Brief]) -> None:

@@ -22,7 +22,8 @@ from tests.causality.world import FIRST, SLOTS, SYMBOLS, Frames
 from tests.execution.world import rules, world_of
 from tests.market.universe.worlds import written
 from trading_assets.briefs.facts import FactBook
-from trading_assets.briefs.rules import brief_rows, briefs_at
+from trading_assets.briefs.questions import rules_briefs
+from trading_assets.briefs.rows import brief_rows
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import DataNotReady, GateClosed
 from trading_assets.core.ports import Span
@@ -166,7 +167,7 @@ def _briefs(facts: Frames, span: Span) -> pl.DataFrame:
     rows: list[Mapping[str, Any]] = []
     for session in XNYS.sessions(span.first, span.last):
         for moment in (session.open - _BEFORE_OPEN, *(slot.at for slot in slots_of(session, SLOTS))):
-            rows += brief_rows(briefs_at(book.at(moment)), session.day)
+            rows += brief_rows(rules_briefs(book.at(moment)), session.day)
     return _told(rows)
 
 

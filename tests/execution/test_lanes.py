@@ -30,7 +30,8 @@ from tests.execution.world import (
 )
 from trading_assets.briefs.facts import FACT_TABLES, FactBook
 from trading_assets.briefs.model import ANALYST_BRIEFS
-from trading_assets.briefs.rules import brief_rows, briefs_at
+from trading_assets.briefs.questions import rules_briefs
+from trading_assets.briefs.rows import brief_rows
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.errors import DataNotReady, DuplicateDecision, GateClosed, PermanentFailure, SlotRefused
 from trading_assets.core.ports import GateRecord, Span
@@ -102,7 +103,9 @@ def test_facts_from_after_the_middle_change_nothing_before_it(home: Path, spring
     for table in FACT_TABLES:
         where.lake.write(table, frames[table.name], made)
     facts = FactBook(frames)
-    rows = [row for s in sessions(YEAR) for row in brief_rows(briefs_at(facts.at(s.open - timedelta(hours=1))), s.day)]
+    rows = [
+        row for s in sessions(YEAR) for row in brief_rows(rules_briefs(facts.at(s.open - timedelta(hours=1))), s.day)
+    ]
     where.lake.write(ANALYST_BRIEFS, ANALYST_BRIEFS.frame(rows), YEAR, lane="backtest")
     judge(where.lake, where.gates, made)
     walk = BacktestWalk.begin(where, FIRST_HALF, fresh=True)

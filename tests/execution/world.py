@@ -20,7 +20,8 @@ from resources.ledger.store import SqlGateBook, SqlLedger
 from resources.market_data import provider_named
 from trading_assets.briefs.facts import FACT_TABLES, FactBook
 from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
-from trading_assets.briefs.rules import brief_rows, briefs_at
+from trading_assets.briefs.questions import rules_briefs
+from trading_assets.briefs.rows import brief_rows
 from trading_assets.core.calendar import XNYS, Session, days_of
 from trading_assets.core.ports import GateBook, GateRecord, Lake, Span
 from trading_assets.core.preferences import load_preferences
@@ -179,7 +180,7 @@ def world_of(frames: Frames, *, gate: FactGate | None = None) -> World:
     days = sorted(set(frames[DAILY_BARS.name]["session"].to_list()))
     passed = {day: GateRecord(DAILY_BARS.name, day, "v", passed=True) for day in days}
     briefs: dict[str, Sequence[Brief]] = {
-        session.key: briefs_at(facts.at(session.open - BEFORE_OPEN))
+        session.key: rules_briefs(facts.at(session.open - BEFORE_OPEN))
         for session in XNYS.sessions(days[0], XNYS.next(days[-1]).day)
     }
     return World(facts, gate or FactGate(passed, dict.fromkeys(days, "v")), briefs)
@@ -223,4 +224,6 @@ def slot_of(day: date, label: str = "09:30") -> Slot:
 
 
 def _brief_rows(facts: FactBook, over: Sequence[Session]) -> list[dict[str, object]]:
-    return [row for session in over for row in brief_rows(briefs_at(facts.at(session.open - BEFORE_OPEN)), session.day)]
+    return [
+        row for session in over for row in brief_rows(rules_briefs(facts.at(session.open - BEFORE_OPEN)), session.day)
+    ]

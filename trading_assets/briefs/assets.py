@@ -39,14 +39,15 @@ def brief_assets(lane: str) -> Sequence[Any]:
     def analyst_briefs(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Rules briefs for each session of the run, as of an hour before its open."""
         from trading_assets.briefs.facts import FactBook
-        from trading_assets.briefs.rules import brief_rows, briefs_at
+        from trading_assets.briefs.questions import rules_briefs
+        from trading_assets.briefs.rows import brief_rows
 
         span, lake = span_of(context.partition_keys), desk.lake()
         sessions = XNYS.sessions(span.first, span.last)
         book = FactBook.load(lake, span, as_of=sessions[-1].open - BEFORE_OPEN)
         rows: list[dict[str, object]] = []
         for session in sessions:
-            briefs = briefs_at(book.at(session.open - BEFORE_OPEN))
+            briefs = rules_briefs(book.at(session.open - BEFORE_OPEN))
             if not briefs:
                 before = XNYS.previous(session.day).day
                 hint = f"desk ingest --to {before}, then materialize indicators"

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, Column, Table
+from trading_assets.reasoning.model import Leakage
 
 
 class Evidence(BaseModel):
@@ -33,6 +34,9 @@ class Brief(BaseModel):
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
     evidence: Annotated[tuple[Evidence, ...], Field(min_length=1)]
     route: str
+    model: str = ""
+    leakage: Leakage = "clean"
+    answer_key: str = ""
 
 
 ANALYST_BRIEFS = Table(
@@ -48,6 +52,9 @@ ANALYST_BRIEFS = Table(
         Column("reasons", "text", "JSON list of sentences."),
         Column("evidence", "text", "JSON list of citations: table, session, symbol, column, value."),
         Column("route", "text", "Who reasoned: rules, or a model's route."),
+        Column("model", "text", "The model; empty for rules."),
+        Column("leakage", "text", "Could the model know what came later: clean, contaminated or unknown."),
+        Column("answer_key", "text", "The recorded answer in the ledger, with its cost; empty for rules."),
         KNOWABLE_AT,
     ),
 )

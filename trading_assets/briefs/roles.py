@@ -4,38 +4,45 @@ A reading is a row of the lake with an id of its own; an answer cites readings b
 """
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from trading_assets.reasoning.marks import Mark
 
 ReadingId = Annotated[str, Field(pattern=r"^[a-z][0-9]{1,3}$")]
-Sentence = Annotated[str, Field(min_length=1, max_length=240)]
+SENTENCE_MAX = 240
+Sentence = Annotated[str, Field(min_length=1, max_length=SENTENCE_MAX)]
 
 
 class _Words(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Reading(_Words):
-    """One number that the analyst may cite. `value` is a ratio, an index or a count."""
-
+class _Cell(_Words):
     id: ReadingId
     table: str
     column: str
     session: date
+
+
+class Reading(_Cell):
+    """One number that the analyst may cite: a ratio, an index or a count."""
+
     value: float
 
 
-class PriceReading(_Words):
+class PriceReading(_Cell):
     """One price, or a number in the price's unit, USD, that the analyst may cite."""
 
-    id: ReadingId
-    table: str
-    column: str
-    session: date
     value: Annotated[float, Mark.LEVEL]
+
+
+class View(_Words):
+    """The strategy-facing regime of the symbol."""
+
+    id: ReadingId
+    name: str
 
 
 class TechnicalInputs(_Words):
@@ -43,10 +50,15 @@ class TechnicalInputs(_Words):
 
     symbol: Annotated[str, Mark.SYMBOL]
     session: date
-    regime: str | None
-    view: Literal["trend", "range", "unknown"]
+    view: View | None
     prices: tuple[PriceReading, ...]
     readings: tuple[Reading, ...]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Everything that may be cited."""
+        cells: tuple[_Cell, ...] = (*self.prices, *self.readings)
+        return frozenset({cell.id for cell in cells} | ({self.view.id} if self.view else set()))
 
 
 class BreadthInputs(_Words):
@@ -54,6 +66,11 @@ class BreadthInputs(_Words):
 
     session: date
     readings: tuple[Reading, ...]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Everything that may be cited."""
+        return frozenset(reading.id for reading in self.readings)
 
 
 class Headline(_Words):
@@ -71,6 +88,11 @@ class NewsInputs(_Words):
     session: date
     headlines: tuple[Headline, ...]
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Everything that may be cited."""
+        return frozenset(headline.id for headline in self.headlines)
+
 
 class Opinion(_Words):
     """An analyst's answer: -1 (sell) to 1 (buy), how sure, why, and the ids of the readings that it rests on."""
@@ -79,3 +101,11 @@ class Opinion(_Words):
     confidence: Annotated[float, Field(ge=0, le=1)]
     reasons: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=5)]
     evidence: Annotated[tuple[ReadingId, ...], Field(min_length=1, max_length=12)]
+
+
+def uncited(inputs: TechnicalInputs | BreadthInputs | NewsInputs, opinion: Opinion) -> str | None:
+    """The complaint about citations that were not given; None when all were."""
+    foreign = sorted(set(opinion.evidence) - inputs.ids)
+    return (
+        f"evidence {', '.join(foreign)} was not given; cite only {', '.join(sorted(inputs.ids))}" if foreign else None
+    )

@@ -1,124 +1,106 @@
-"""The rules route: deterministic analysts over the same inputs and types as a model's, the desk's baseline without a key.
+"""The rules members of the analysts: the same inputs and answers as a model's, deterministic, the desk's baseline without a key.
 
 Signals are means of simple readings in −1…1; confidence says how far the readings agree and how many of them exist. Every reading
-cites the row that it was made from.
+cites what it was made from.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 
-from trading_assets.briefs.facts import Facts, Row, SymbolFacts, numbers
-from trading_assets.briefs.model import Brief, Evidence
-from trading_assets.features.model import BREADTH, INDICATORS
-from trading_assets.regimes.model import MARKET, REGIME_LABELS
-
-ROUTE = "rules"
+from trading_assets.briefs.roles import SENTENCE_MAX, BreadthInputs, Opinion, TechnicalInputs
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Point:
     score: float
     reason: str
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[str, ...]
 
 
-def briefs_at(facts: Facts) -> tuple[Brief, ...]:
-    """All briefs that the facts allow: technical for each symbol with indicators, breadth for the market."""
-    technical = (technical_brief(symbol, facts.as_of) for _, symbol in sorted(facts.symbols.items()))
-    return tuple(brief for brief in (*technical, breadth_brief(facts)) if brief is not None)
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The readings by column, each with its id; `always` is cited beside every one."""
+
+    values: Mapping[str, tuple[str, float]]
+    always: tuple[str, ...]
+
+    def point(
+        self,
+        columns: tuple[str, ...],
+        words: Callable[[Sequence[float]], str],
+        score: Callable[[Sequence[float]], float],
+    ) -> Iterator[_Point]:
+        """One point made of some columns; none when a value is unknown."""
+        known = [self.values[column] for column in columns if column in self.values]
+        if len(known) == len(columns):
+            values = [value for _, value in known]
+            yield _Point(score(values), words(values), (*(id_ for id_, _ in known), *self.always))
 
 
-def technical_brief(facts: SymbolFacts, as_of: datetime) -> Brief | None:
-    """Trend readings in trends, oversold and overbought readings in ranges; None without indicators."""
-    readings = list(_range_readings(facts) if facts.view == "range" else _trend_readings(facts))
-    return _brief("technical", facts.symbol, as_of, readings, expected=2 if facts.view == "range" else 4)
+def technical_opinion(inputs: TechnicalInputs) -> Opinion | None:
+    """Trend points in trends, oversold and overbought points in ranges; None without indicators."""
+    values = {price.column: (price.id, price.value) for price in inputs.prices}
+    values |= {reading.column: (reading.id, reading.value) for reading in inputs.readings}
+    given = _Given(values, (inputs.view.id,) if inputs.view else ())
+    in_range = inputs.view is not None and inputs.view.name == "range"
+    points = list(_range_points(given) if in_range else _trend_points(given))
+    return _opinion(points, expected=2 if in_range else 4)
 
 
-def breadth_brief(facts: Facts) -> Brief | None:
-    """Participation of the universe; None without a breadth row."""
-    if facts.breadth is None or facts.session is None:
+def breadth_opinion(inputs: BreadthInputs) -> Opinion | None:
+    """Participation of the universe; None without readings."""
+    given = _Given({reading.column: (reading.id, reading.value) for reading in inputs.readings}, ())
+    return _opinion(list(_breadth_points(given)), expected=3)
+
+
+def _opinion(points: Sequence[_Point], *, expected: int) -> Opinion | None:
+    if not points:
         return None
-    return _brief("breadth", MARKET, facts.as_of, list(_breadth_readings(facts.breadth, facts.session)), expected=3)
-
-
-def brief_rows(briefs: Sequence[Brief], session: date) -> list[dict[str, object]]:
-    """The briefs as rows of ANALYST_BRIEFS for the session that they serve."""
-    return [
-        {
-            "session": session,
-            "agent": brief.agent,
-            "symbol": brief.symbol,
-            "signal": brief.signal,
-            "confidence": brief.confidence,
-            "reasons": json.dumps(brief.reasons, ensure_ascii=False),
-            "evidence": json.dumps([e.model_dump(mode="json") for e in brief.evidence], ensure_ascii=False),
-            "route": brief.route,
-            "knowable_at": brief.as_of,
-        }
-        for brief in briefs
-    ]
-
-
-def briefs_from_rows(rows: Sequence[Row]) -> tuple[Brief, ...]:
-    """The inverse of `brief_rows`; a row that is not a brief is an error."""
-    return tuple(
-        Brief(
-            agent=row["agent"],
-            symbol=row["symbol"],
-            as_of=row["knowable_at"],
-            signal=row["signal"],
-            confidence=row["confidence"],
-            reasons=tuple(json.loads(row["reasons"])),
-            evidence=tuple(Evidence.model_validate(item) for item in json.loads(row["evidence"])),
-            route=row["route"],
-        )
-        for row in rows
-    )
-
-
-def _brief(agent: str, symbol: str, as_of: datetime, readings: Sequence[_Reading], *, expected: int) -> Brief | None:
-    if not readings:
-        return None
-    signal = sum(reading.score for reading in readings) / len(readings)
+    signal = sum(point.score for point in points) / len(points)
     agreement = abs(signal)
-    return Brief(
-        agent=agent,
-        symbol=symbol,
-        as_of=as_of,
+    return Opinion(
         signal=round(signal, 6),
-        confidence=round(min(1.0, len(readings) / expected) * (0.5 + 0.5 * agreement), 6),
-        reasons=tuple(reading.reason for reading in readings),
-        evidence=tuple(item for reading in readings for item in reading.evidence),
-        route=ROUTE,
+        confidence=round(min(1.0, len(points) / expected) * (0.5 + 0.5 * agreement), 6),
+        reasons=tuple(point.reason[:SENTENCE_MAX] for point in points),
+        evidence=tuple(dict.fromkeys(id_ for point in points for id_ in point.evidence)),
     )
 
 
-def _trend_readings(facts: SymbolFacts) -> Iterator[_Reading]:
+def _trend_points(given: _Given) -> Iterator[_Point]:
     for column in ("sma_50", "sma_200"):
-        yield from _reading(facts, ("close", column), _above(column), lambda v: 1.0 if v[0] > v[1] else -1.0)
-    yield from _reading(
-        facts,
+        yield from given.point(("close", column), _above(column), lambda v: 1.0 if v[0] > v[1] else -1.0)
+    yield from given.point(
         ("macd_histogram_12_26_9",),
         lambda v: f"MACD histogram is {v[0]:+.3f}",
         lambda v: 1.0 if v[0] > 0 else -1.0,
     )
-    yield from _reading(
-        facts, ("mom_252_21",), lambda v: f"12-1 momentum is {v[0]:+.1%}", lambda v: _bounded(v[0] / 0.20)
-    )
+    yield from given.point(("mom_252_21",), lambda v: f"12-1 momentum is {v[0]:+.1%}", lambda v: _bounded(v[0] / 0.20))
 
 
-def _range_readings(facts: SymbolFacts) -> Iterator[_Reading]:
-    yield from _reading(facts, ("rsi_14",), lambda v: f"RSI is {v[0]:.1f}", lambda v: _bounded((50.0 - v[0]) / 20.0))
-    yield from _reading(
-        facts,
+def _range_points(given: _Given) -> Iterator[_Point]:
+    yield from given.point(("rsi_14",), lambda v: f"RSI is {v[0]:.1f}", lambda v: _bounded((50.0 - v[0]) / 20.0))
+    yield from given.point(
         ("close", "bb_lower_20_2", "bb_upper_20_2"),
         lambda v: f"close {v[0]:.2f} stands against bands {v[1]:.2f} and {v[2]:.2f}",
         lambda v: _bounded(1.0 - 2.0 * (v[0] - v[1]) / (v[2] - v[1])) if v[2] > v[1] else 0.0,
     )
+
+
+def _breadth_points(given: _Given) -> Iterator[_Point]:
+    if sum(value for column, (_, value) in given.values.items() if column in {"advances", "declines"}):
+        yield from given.point(
+            ("advances", "declines"),
+            lambda v: f"{v[0]:.0f} symbols rose and {v[1]:.0f} fell",
+            lambda v: (v[0] - v[1]) / (v[0] + v[1]),
+        )
+    for column, words in (("above_sma_50_share", "50-session mean"), ("above_sma_200_share", "200-session mean")):
+        yield from given.point((column,), _share(words), lambda v: 2.0 * v[0] - 1.0)
+
+
+def _share(words: str) -> Callable[[Sequence[float]], str]:
+    return lambda v: f"{v[0]:.0%} of symbols close above their {words}"
 
 
 def _above(column: str) -> Callable[[Sequence[float]], str]:
@@ -127,36 +109,3 @@ def _above(column: str) -> Callable[[Sequence[float]], str]:
 
 def _bounded(score: float) -> float:
     return max(-1.0, min(1.0, score))
-
-
-def _reading(
-    facts: SymbolFacts,
-    columns: tuple[str, ...],
-    words: Callable[[Sequence[float]], str],
-    score: Callable[[Sequence[float]], float],
-) -> Iterator[_Reading]:
-    """One reading of some indicators; none when a value is unknown."""
-    known = numbers(facts.indicators, *columns)
-    if known is not None:
-        values = tuple(known[column] for column in columns)
-        cited = (_cite(INDICATORS.name, facts.session, facts.symbol, c, known[c]) for c in columns)
-        view = (_cite(REGIME_LABELS.name, facts.session, facts.symbol, "strategy_view", facts.view),)
-        yield _Reading(score(values), words(values), (*cited, *(view if facts.regime else ())))
-
-
-def _breadth_readings(row: Row, session: date) -> Iterator[_Reading]:
-    moved = numbers(row, "advances", "declines")
-    if moved and moved["advances"] + moved["declines"]:
-        cited = tuple(_cite(BREADTH.name, session, MARKET, column, value) for column, value in moved.items())
-        rose, fell = moved["advances"], moved["declines"]
-        yield _Reading((rose - fell) / (rose + fell), f"{rose:.0f} symbols rose and {fell:.0f} fell", cited)
-    for column, words in (("above_sma_50_share", "50-session mean"), ("above_sma_200_share", "200-session mean")):
-        known = numbers(row, column)
-        if known is not None:
-            share = known[column]
-            cited = (_cite(BREADTH.name, session, MARKET, column, share),)
-            yield _Reading(2.0 * share - 1.0, f"{share:.0%} of symbols close above their {words}", cited)
-
-
-def _cite(table: str, session: date, symbol: str, column: str, value: float | str) -> Evidence:
-    return Evidence(table=table, session=session, symbol=symbol, column=column, value=value)

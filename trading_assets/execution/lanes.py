@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from trading_assets.briefs.facts import BEFORE_FIRST, FactBook
 from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
-from trading_assets.briefs.rules import briefs_from_rows
+from trading_assets.briefs.rows import briefs_from_rows
 from trading_assets.core.calendar import XNYS, days_of
 from trading_assets.core.errors import DataNotReady, SlotRefused
 from trading_assets.core.ports import GateBook, Lake, Span, Written

@@ -147,7 +147,12 @@ class Reasoner(Protocol):
         ...
 
     def ask_many(
-        self, role: Role[In, Out], questions: Sequence[In], *, budget: Budget, as_of: Sequence[datetime]
+        self,
+        role: Role[In, Out],
+        questions: Sequence[In],
+        *,
+        budget: Budget | Sequence[Budget],
+        as_of: Sequence[datetime],
     ) -> Sequence[Answer[Out] | Abstention]:
-        """Many questions of one role at once, answers in their order."""
+        """Many questions of one role at once, answers in their order; one budget for all, or one for each question."""
         ...
