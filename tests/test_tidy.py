@@ -18,11 +18,14 @@ LINES_PER_FUNCTION_MEDIAN = 10
 STARTED_BY_NAME = {
     "bench.backfill",
     "bench.backtest",
+    "bench.bus",
     "bench.features",
     "bench.imports",
     "bench.lake",
+    "bench.ledger",
     "bench.pairs",
     "bench.plain",
+    "bench.reasoner",
     "bench.simulation",
     "bench.storage",
     "bench.watchlist",
@@ -30,6 +33,7 @@ STARTED_BY_NAME = {
     "resources.event_log",
     "resources.ledger.migrations.env",
     "resources.ledger.migrations.versions.v0001_first_ledger",
+    "resources.ledger.migrations.versions.v0002_bus_journal_models",
     "trading_assets.definitions",
 }
 
