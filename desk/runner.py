@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trading_assets.core.errors import PermanentFailure, TransientFailure
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import PROJECT, Home, desk_home
 
@@ -68,7 +69,7 @@ def run_job(
         "dagster/asset_partition_range_end": span.last.isoformat(),
     }
     begun = time.monotonic()
-    with dg.DagsterInstance.get() as instance, _progress(instance, run_id, label or name):
+    with _history_in_words(), dg.DagsterInstance.get() as instance, _progress(instance, run_id, label or name):
         result = defs.resolve_job_def(name).execute_in_process(
             instance=instance,
             run_id=run_id,
@@ -78,6 +79,22 @@ def run_job(
             raise_on_error=False,
         )
     return Outcome(name, run_id, result.success, time.monotonic() - begun, tuple(_failures(result)))
+
+
+@contextmanager
+def _history_in_words() -> "Iterator[None]":
+    """Dagster's databases are a history that can be made anew; what is wrong with one is said in a sentence."""
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        yield
+    except DatabaseError as broken:
+        what, where = f"Dagster's own history cannot be used: {broken.orig}", desk_home().dagster / "history"
+        if "locked" in str(broken.orig):
+            hint = "another process holds it; wait until that process ends, then run this again"
+            raise TransientFailure(what, value=where, hint=hint) from broken
+        hint = "move that folder away, then run this again; ledger and lake do not need it"
+        raise PermanentFailure(what, value=where, hint=hint) from broken
 
 
 def _failures(result: "dg.ExecuteInProcessResult") -> "Iterator[str]":

@@ -1,6 +1,7 @@
 """The desk's own day on past prices: morning, slot, close, report; what is not due is refused and leaves no trace."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -252,3 +253,30 @@ def test_a_halted_desk_decides_but_enters_nothing_until_the_operator_resumes(mor
     assert "trading may go on" in done("resume", number, "the news was about another company").err
     assert json.loads(done("status", "--json").out)["halt"] == "none"
     assert desk("resume", number, "again").code == 2
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("damage", ["malformed", "locked"])
+def test_a_damaged_or_locked_dagster_database_touches_no_order_and_no_halt(morning: Home, damage: str) -> None:
+    """The ledger is the truth: the operator's hand works, nothing is decided half, and the slot stays free."""
+    stored = sorted((morning.dagster / "history").rglob("*.db"))
+    assert stored
+    holders = []
+    for path in stored:
+        if damage == "malformed":
+            path.write_bytes(b"this is no database" * 500)
+        else:
+            holders.append(sqlite3.connect(path, isolation_level=None))
+            holders[-1].execute("BEGIN EXCLUSIVE")
+    try:
+        refused = desk("decide") if damage == "malformed" else None
+        assert desk("halt", "Dagster is ill").code == 0
+        assert "Dagster is ill" in desk("status").out
+    finally:
+        for holder in holders:
+            holder.close()
+    if refused:
+        assert refused.code == 2
+        assert "Dagster's own history cannot be used" in refused.err
+        assert "move that folder away" in refused.err
+    assert decided_slots(DAY, DAY) == []
