@@ -31,11 +31,12 @@ ui: env ## The Dagster UI on http://127.0.0.1:3000
 test: env ## The whole test suite
 	$(BIN)/pytest -n 2 --dist loadfile
 
-lint: env ## Format, lint, strict types, layers
+lint: env ## Format, lint, strict types, layers, skills
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/desk skills --check
 
 check: lint test ## Everything that must be green before a commit
 
@@ -44,7 +45,7 @@ format: env ## Formats the code and sorts imports
 	$(BIN)/ruff format .
 
 bench: env ## All benchmarks, one JSON line each
-	@for name in imports backtest backfill storage lake ledger bus reasoner features watchlist pairs simulation; do $(BIN)/python -m bench.$$name --json || exit 1; done
+	@for name in imports backtest backfill storage lake ledger bus costs reasoner features watchlist pairs simulation; do $(BIN)/python -m bench.$$name --json || exit 1; done
 
 clean: ## Removes the environment; .desk stays
 	rm -rf $(VENV)

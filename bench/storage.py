@@ -88,7 +88,7 @@ def _lake_figures(root: Path, symbols: int, rounds: int) -> Mapping[str, float]:
 
 def _ledger_figures(path: Path, durability: Durability) -> Mapping[str, float]:
     book = SqlLedger(open_ledger(path, durability=durability), "desk")
-    work = [_decided(day) for day in DAYS[:DECISIONS]]
+    work = [decided(day) for day in DAYS[:DECISIONS]]
     durations = sorted(_ms(partial(_decide, book, *made)) for made in work)
     return {
         f"ledger_{durability}_decision_ms_p50": durations[len(durations) // 2],
@@ -121,7 +121,8 @@ def _read(lake: ParquetLake, rounds: int, lane: str, first: date) -> float:
     return statistics.median(durations[1:])
 
 
-def _decided(day: date) -> tuple[Decision, Intent, tuple[Order, Order]]:
+def decided(day: date) -> tuple[Decision, Intent, tuple[Order, Order]]:
+    """A decision of a session with one intent and two orders."""
     at = XNYS.session(day).open
     plan = TradePlan(
         session=day,
@@ -151,7 +152,7 @@ def _decided(day: date) -> tuple[Decision, Intent, tuple[Order, Order]]:
 
 def _decide(book: SqlLedger, decision: Decision, intent: Intent, orders: Sequence[Order]) -> None:
     with book.session() as ledger:
-        ledger.add_decision(decision, [intent], orders)
+        ledger.add_decision(decision, [(intent.plan, intent.verdict)], [intent], orders)
 
 
 def _synced_block(path: Path) -> float:

@@ -182,11 +182,97 @@ def compile_kernels(as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    verify: Annotated[
+        bool, typer.Option("--verify-ledger", help="Prove the ledgers instead: chain, anchor, journal, sums.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Checks settings, calendar, lake, ledgers and disk; exit code 1 when something is wrong."""
-    from desk.doctor import run_doctor
+    if verify:
+        from desk.verify import run_verify
 
-    run_doctor(as_json=as_json)
+        run_verify(as_json=as_json)
+    else:
+        from desk.doctor import run_doctor
+
+        run_doctor(as_json=as_json)
+
+
+@app.command()
+def journal(
+    session: Day = None,
+    kind: Annotated[str, typer.Option(help="decision, veto, order, fill, settlement, halt, resume, …")] = "",
+    symbol: Annotated[str, typer.Option(help="A ticker.")] = "",
+    lane: Lane = "desk",
+    correlation: Annotated[str, typer.Option(help="Everything that came of one decision: BOOK/SESSION/SLOT.")] = "",
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Write every page anew from the ledger.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What was decided, vetoed, ordered, filled and halted, and why, as a person reads it."""
+    from desk.journal import run_journal
+
+    run_journal(_day(session), kind, symbol, lane, rebuild=rebuild, correlation=correlation, as_json=as_json)
+
+
+@app.command()
+def messages(
+    topic: Annotated[str, typer.Option(help="Comma-separated; empty: all.")] = "",
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last session.")] = None,
+    lane: Lane = "desk",
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until interrupted.")] = False,
+    archive_before: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="Hand older sessions over to the lake instead.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What the desk's processes told each other, from ledger and archive alike."""
+    from desk.messages import run_messages
+
+    archived = _day(archive_before)
+    run_messages(topic, _day(first), _day(last), lane=lane, follow_on=follow, archive_before=archived, as_json=as_json)
+
+
+@app.command()
+def costs(
+    day: Day = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last day.")] = None,
+    by: Annotated[str, typer.Option(help="route, model, skill, decision or day.")] = "route",
+    as_json: Json = False,
+) -> None:
+    """What models cost, what is left of the caps, and which routes are resting."""
+    from desk.costs import run_costs
+
+    run_costs(_day(day), _day(first), _day(last), by, as_json=as_json)
+
+
+@app.command()
+def skills(
+    name: Annotated[str, typer.Argument(help="One skill; empty: all.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Say every problem; exit code 1 when there is one.")] = False,
+    render: Annotated[bool, typer.Option("--render", help="Print what a model is sent for each sample.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Who models are asked to be: version, tier, price limit, types and hash of each skill."""
+    from desk.skills import run_skills
+
+    run_skills(name, check=check, rendered=render, as_json=as_json)
+
+
+@app.command("leak-check")
+def leak_check(
+    subject: Annotated[
+        str, typer.Option(help="memoriser, reasoner, mixture, rules or ROUTE:MODEL; empty: all that need no key.")
+    ] = "",
+    cases: Annotated[int, typer.Option(help="Cases from the lake; each takes six questions.")] = 200,
+    as_json: Json = False,
+) -> None:
+    """Does a model remember the past that it is asked about? Exit code 1 when it does."""
+    from desk.leak_check import run_leak_check
+
+    run_leak_check(subject, cases, as_json=as_json)
 
 
 @app.command()

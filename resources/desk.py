@@ -5,14 +5,21 @@ Everything heavy is opened when it is asked for: loading the code location impor
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from resources.clock import desk_clock
+from resources.clock import RealClock, desk_clock
+from trading_assets.core.calendar import NEW_YORK, Session
+from trading_assets.core.journal import Json
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import load_preferences
-from trading_assets.core.settings import Home, Settings, config_folder, desk_home, load_settings
+from trading_assets.core.settings import PROJECT, Home, Settings, config_folder, desk_home, load_settings
 from trading_assets.market.universe.listings import check_lives
 
 if TYPE_CHECKING:
@@ -20,13 +27,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from resources.lake import ParquetLake
+    from resources.ledger.engine import Durability
+    from resources.ledger.journal_files import JournalFiles
     from resources.ledger.store import SqlGateBook, SqlLedger
+    from resources.llm.reasoner import DeskReasoner
     from trading_assets.execution.rules import Rules
     from trading_assets.market.ports import MarketData
+    from trading_assets.reasoning.model import Budget
+    from trading_assets.reasoning.settings import ReasoningSettings
+    from trading_assets.reasoning.skills import SkillShelf
 
 DESK = "desk"
 BACKTEST = "backtest"
 LANES = (DESK, BACKTEST)
+LEDGER_URL = "LEDGER_URL"
+_LEDGERS_OPEN_MAX = 8
 
 
 class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -59,10 +74,77 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return SqlGateBook(self.engine(DESK))
 
     def ledger(self, lane: str) -> SqlLedger:
-        """The ledger of a lane."""
+        """The ledger of a lane; the desk's own journal is also written as files, a backtest's on demand."""
         from resources.ledger.store import SqlLedger
 
-        return SqlLedger(self.engine(lane), lane)
+        return SqlLedger(self.engine(lane), lane, self.journal_files(lane) if lane == DESK else None)
+
+    def note_parameters(self, lane: str) -> int:
+        """Records what changed in the configuration since the lane last ran, and returns how many settings did."""
+        rules = self.rules(lane)
+        now: dict[str, object] = {
+            "settings": rules.settings.model_dump(mode="json"),
+            "preferences": rules.preferences.model_dump(mode="json"),
+            "reasoning": self.reasoning().model_dump(mode="json"),
+            "skills": {name: skill.hash for name, skill in self.skills().take().items()},
+        }
+        with self.ledger(lane).session() as ledger:
+            reason = "found changed at the start of a decision"
+            return ledger.note_parameters(now, origin="files", reason=reason, as_of=self.clock().now())
+
+    def note_evaluation(self, lane: str, session: date, measures: Mapping[str, float]) -> None:
+        """Keeps the measures of a book as of a session in its ledger."""
+        from resources.ledger.records import Evaluations
+
+        told: dict[str, Json] = dict(measures)
+        Evaluations(self.engine(lane)).record(lane, session, told, as_of=self.clock().now())
+
+    def journal_files(self, lane: str) -> JournalFiles:
+        """The journal as a person reads it: one markdown file for each entry."""
+        from resources.ledger.journal_files import JournalFiles
+
+        return JournalFiles(self.home().journal(lane))
+
+    def reasoning(self) -> ReasoningSettings:
+        """`config/reasoning.yaml`."""
+        from trading_assets.reasoning.settings import load_reasoning
+
+        return load_reasoning(config_folder())
+
+    def skills(self) -> SkillShelf:
+        """The folders in `skills/`, with the doctrine that every agent reads."""
+        from trading_assets.agents import SCHEMAS
+        from trading_assets.reasoning.skills import SkillShelf
+
+        return SkillShelf(PROJECT / "skills", PROJECT / "context" / "philosophy.md", schemas=SCHEMAS)
+
+    def reasoner(self) -> DeskReasoner:
+        """Asks models, or the rules; to be closed. Money is spent in real time, whatever DESK_CLOCK says."""
+        from resources.llm.reasoner import open_reasoner
+        from trading_assets.reasoning.registry import ModelRegistry
+
+        return open_reasoner(
+            self.reasoning(),
+            engine=lambda: self.engine(DESK),
+            shelf=self.skills(),
+            registry=ModelRegistry.load(config_folder() / "models.yaml"),
+            environment=os.environ,
+            clock=RealClock(),
+        )
+
+    def budgets(self, lane: str, *, work: str, backfill: str) -> Callable[[Session], Budget]:
+        """For each session, what may be spent on the lane's work: from the day's pocket, or from the named backfill's."""
+        from trading_assets.reasoning.budgets import backfill_budget, desk_budget
+
+        limits, today = self.reasoning().budget, RealClock().now().astimezone(NEW_YORK).date()
+
+        def budget_of(session: Session) -> Budget:
+            decision = f"{lane}/{session.key}/{work}"
+            if lane == DESK:
+                return desk_budget(limits, decision=decision, day=today)
+            return backfill_budget(limits, decision=decision, day=today, backfill=backfill)
+
+        return budget_of
 
     def rules(self, lane: str) -> Rules:
         """Settings and limits that stay fixed for a run of the lane."""
@@ -93,7 +175,17 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return DuckDBResource(database=str(self.home().warehouse / f"{lane}.duckdb"))
 
     def engine(self, lane: str) -> Engine:
-        """The lane's ledger file; money is synced in full on the desk, a backtest can be walked again."""
-        from resources.ledger.engine import open_ledger
+        """The lane's ledger; money is synced in full on the desk, a backtest can be walked again."""
+        return _opened(self.ledger_at(lane), lane, "FULL" if lane == DESK else "NORMAL")
 
-        return open_ledger(self.home().ledger(lane), durability="FULL" if lane == DESK else "NORMAL")
+    def ledger_at(self, lane: str) -> Path | str:
+        """The lane's file, or the server that `LEDGER_URL` names."""
+        return os.environ.get(LEDGER_URL) or self.home().ledger(lane)
+
+
+@lru_cache(_LEDGERS_OPEN_MAX)
+def _opened(where: Path | str, lane: str, durability: Durability) -> Engine:
+    """One engine for each ledger of the process: it keeps its connections."""
+    from resources.ledger.engine import open_ledger
+
+    return open_ledger(where, durability=durability, lane=lane)

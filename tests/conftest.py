@@ -37,6 +37,13 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _no_keys_and_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own keys and ledger stay out of every test."""
+    for name in ("LEDGER_URL", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Refuses connections to anything but this machine."""
     connect = socket.socket.connect

@@ -19,6 +19,7 @@ STARTED_BY_NAME = {
     "bench.backfill",
     "bench.backtest",
     "bench.bus",
+    "bench.costs",
     "bench.features",
     "bench.imports",
     "bench.lake",

@@ -1,98 +1,123 @@
-"""Opening a ledger file: pragmas on each connection, and the schema brought to this version's head.
+"""Opening a ledger, in an SQLite file or on a PostgreSQL server, and the two ways to work with it: write alone, or read a snapshot.
 
-SQLite in WAL mode; FULL synchronous where money is booked, NORMAL for a backtest that can be walked again.
+The schema is brought to this version's head when a ledger is opened.
 """
 
-import sqlite3
-from collections.abc import Iterator
+import atexit
+import os
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from resources.ledger import postgres, sqlite
+from resources.ledger.failures import OutcomeUnknown
 from resources.ledger.schema import HEAD
 from trading_assets.core.errors import DeskError, PermanentFailure, TransientFailure
 
+__all__ = ["BUSY_TIMEOUT_MS", "Durability", "OutcomeUnknown", "open_ledger", "reading", "transaction"]
+
 Durability = Literal["FULL", "NORMAL"]
 BUSY_TIMEOUT_MS = 5_000
-_PASSING = {
-    sqlite3.SQLITE_BUSY: "another process holds it; wait until that process ends, then run this again",
-    sqlite3.SQLITE_LOCKED: "another process holds it; wait until that process ends, then run this again",
-    sqlite3.SQLITE_FULL: "make room on the disk, then run this again",
-    sqlite3.SQLITE_IOERR: "mend the disk, then run this again",
-}
-_LASTING = {
-    sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
-    sqlite3.SQLITE_CANTOPEN: "make the folder exist and be writable for this user",
-    sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
-    sqlite3.SQLITE_CORRUPT: "restore a backup; desk doctor examines it",
-    sqlite3.SQLITE_NOTADB: "restore a backup; desk doctor examines it",
-}
+_DATABASES: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgres}
+# A process that opens ledgers again and again keeps the idle connections of the newest few only.
+ENGINES_WITH_IDLE_CONNECTIONS_MAX = 16
+_OPEN: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+_NEWEST: deque[weakref.ref[sa.Engine]] = deque()
+_OF_PARENTS: list[object] = []
 
 
-def open_ledger(path: Path, *, durability: Durability, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sa.Engine:
-    """An engine on the ledger file, created and migrated when needed.
+def open_ledger(
+    where: Path | str, *, durability: Durability, lane: str = "desk", busy_timeout_ms: int = BUSY_TIMEOUT_MS
+) -> sa.Engine:
+    """An engine on the ledger, created and migrated when needed.
+
+    Args:
+        where: A file, or the URL of a PostgreSQL database: postgresql://user:password@host/database.
+        durability: FULL: a power cut loses nothing that was committed. NORMAL: it may lose the newest commits, and only those.
+        lane: The schema on a server; a file holds one lane.
+        busy_timeout_ms: How long to wait for another writer.
 
     Raises:
-        PermanentFailure: the file is no ledger, cannot be written, or was made by a newer version.
-        TransientFailure: another process held the file for longer than the busy time-out, or the disk is full.
+        ConfigurationError: the URL is not PostgreSQL's.
+        PermanentFailure: no ledger, or one of a newer version; not writable; not on a local disk; a server that does not sync.
+        TransientFailure: another process wrote for longer than the busy time-out; a full disk; a server that cannot be reached.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as refused:
-        raise PermanentFailure(
-            f"the ledger cannot be written: {refused.strerror}", value=path, hint=_LASTING[sqlite3.SQLITE_READONLY]
-        ) from refused
-    # Connections never create the file: a ledger that is deleted while the desk runs must stop it, not begin an empty book.
-    url = sa.URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"})
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    sa.event.listen(engine, "connect", lambda raw, _: _configure(raw, durability, busy_timeout_ms))
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with transaction(engine) as connection:
-        _migrate(connection, path)
+    if isinstance(where, Path):
+        engine = sqlite.open_file(where, durability=durability, busy_timeout_ms=busy_timeout_ms)
+    else:
+        engine = postgres.open_server(where, durability=durability, lane=lane, busy_timeout_ms=busy_timeout_ms)
+    _remember(engine)
+    with reading(engine) as connection:
+        at_head = _version(connection) == HEAD
+    if not at_head:
+        with transaction(engine) as connection:
+            _migrate(connection, lane)
+        # The first connection was made before the file had its log.
+        engine.dispose()
     return engine
 
 
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A transaction that has the write lock; what the file or the disk refuses is raised as a failure that names the file."""
+    """A transaction of the ledger's only writer: whatever it reads stays true until it commits.
+
+    Raises:
+        OutcomeUnknown: the database failed in the commit; read again by key what became of it.
+        TransientFailure, PermanentFailure: what file, disk or server refused; nothing is stored.
+    """
+    committing = False
     try:
         with engine.begin() as connection:
             yield connection
-    except sa.exc.StatementError as failed:
-        known = _known(failed, engine.url.database)
+            committing = True
+    except sa.exc.SQLAlchemyError as failed:
+        known = _known(failed, engine, committing=committing)
         if known is None:
             raise
         raise known from failed
 
 
-def _known(failed: sa.exc.StatementError, path: str | None) -> DeskError | None:
-    """The failure in the desk's words where the file, the disk or an amount is to blame; None for a bug."""
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A snapshot that waits for no writer and makes none wait; writing in it is refused by the database.
+
+    Raises:
+        TransientFailure, PermanentFailure: what file, disk or server refused.
+    """
+    try:
+        with engine.connect().execution_options(ledger_reads=True) as connection, connection.begin():
+            yield connection
+    except sa.exc.SQLAlchemyError as failed:
+        known = _known(failed, engine, committing=False)
+        if known is None:
+            raise
+        raise known from failed
+
+
+def _known(failed: sa.exc.SQLAlchemyError, engine: sa.Engine, *, committing: bool) -> DeskError | None:
+    """The failure in the desk's words where the database or an amount is to blame; None for a bug."""
+    ledger = engine.get_execution_options()["ledger"]
+    if isinstance(failed, sa.exc.TimeoutError):
+        return TransientFailure(
+            "every connection to the ledger is in use",
+            value=ledger,
+            hint="end other work of this process, then run this again",
+        )
+    if not isinstance(failed, sa.exc.StatementError):
+        return None
     if isinstance(failed.orig, DeskError):
         return failed.orig
-    code = getattr(failed.orig, "sqlite_errorcode", 0) & 0xFF
-    what = f"the ledger refused: {failed.orig}"
-    if code in _PASSING:
-        return TransientFailure(what, value=path, hint=_PASSING[code])
-    if code in _LASTING:
-        return PermanentFailure(what, value=path, hint=_LASTING[code])
-    return None
+    known: DeskError | None = _DATABASES[engine.dialect.name].explain(failed, ledger, committing=committing)
+    return known
 
 
-def _configure(raw: Any, durability: Durability, busy_timeout_ms: int) -> None:
-    raw.isolation_level = None
-    for pragma in (
-        f"busy_timeout = {busy_timeout_ms}",
-        "journal_mode = WAL",
-        f"synchronous = {durability}",
-        "foreign_keys = ON",
-    ):
-        raw.execute(f"PRAGMA {pragma}")
-
-
-def _migrate(connection: sa.Connection, path: Path) -> None:
+def _migrate(connection: sa.Connection, lane: str) -> None:
+    """Brings the schema to this version's head, unless another process did so in the meantime."""
     version = _version(connection)
     if version == HEAD:
         return
@@ -104,7 +129,15 @@ def _migrate(connection: sa.Connection, path: Path) -> None:
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
-        raise PermanentFailure("the ledger was made by a newer version", value=version, bound=HEAD, hint=f"see {path}")
+        ledger = connection.get_execution_options()["ledger"]
+        raise PermanentFailure(
+            "the ledger was made by a newer version",
+            value=version,
+            bound=HEAD,
+            hint=f"install the version that made it, or restore the backup from before it: {ledger}",
+        )
+    if connection.dialect.name == "postgresql":
+        postgres.make_schema(connection, lane)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -113,3 +146,29 @@ def _version(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(sa.text("select version_num from alembic_version")).scalar()
+
+
+def _remember(engine: sa.Engine) -> None:
+    _OPEN.add(engine)
+    _NEWEST.append(weakref.ref(engine))
+    while len(_NEWEST) > ENGINES_WITH_IDLE_CONNECTIONS_MAX:
+        older = _NEWEST.popleft()()
+        if older is not None:
+            older.dispose()
+
+
+def _leave_to_the_parent() -> None:
+    """A forked child opens connections of its own; it neither uses nor closes those of its parent."""
+    for engine in list(_OPEN):
+        _OF_PARENTS.append(engine.pool)
+        engine.dispose(close=False)
+
+
+def _close_all() -> None:
+    """The last process to close an SQLite file moves its log into it."""
+    for engine in list(_OPEN):
+        engine.dispose()
+
+
+os.register_at_fork(after_in_child=_leave_to_the_parent)
+atexit.register(_close_all)

@@ -10,57 +10,87 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
+from sqlalchemy.dialects import postgresql, sqlite
 
 from resources.ledger import schema as t
-from resources.ledger.engine import transaction
+from resources.ledger.engine import reading, transaction
+from resources.ledger.journal import REWINDABLE, forget_entries
+from resources.ledger.journal_files import JournalFiles
+from resources.ledger.records import ParameterChange, add_parameter_changes
+from resources.ledger.state import put_state, state_value
+from resources.ledger.telling import Telling, tell_after_commit
+from trading_assets.core.calendar import NEW_YORK
 from trading_assets.core.errors import DuplicateDecision, PermanentFailure
+from trading_assets.core.journal import canonical
 from trading_assets.core.ports import GateRecord, Span
-from trading_assets.execution.model import Fill, Order
+from trading_assets.execution.journaling import changes, parameter_entries
+from trading_assets.execution.model import Fill, Order, Position
 from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, SessionClose
 from trading_assets.plans.model import TradePlan
 from trading_assets.signatures.model import Verdict
 
 _ORDER = TypeAdapter(Order)
 _CLOSE = TypeAdapter(SessionClose)
-REWINDABLE = "backtest"
-_REWOUND = (t.FILLS, t.ORDERS, t.INTENTS, t.DECISIONS, t.DIVIDENDS, t.CLOSES)
+_REWOUND = (t.FILLS, t.ORDERS, t.INTENTS, t.DECISIONS, t.SIGNATURES, t.DIVIDENDS, t.CLOSES, t.MESSAGES)
+_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class SqlLedger:
-    """The OrderLedger port for one book."""
+    """The OrderLedger port for one book; its journal also goes to `files` where there are any."""
 
-    def __init__(self, engine: sa.Engine, book: str) -> None:
+    def __init__(self, engine: sa.Engine, book: str, files: JournalFiles | None = None) -> None:
         self._engine = engine
         self._book = book
+        self._files = files
 
     @contextmanager
     def session(self) -> Iterator["SqlLedgerSession"]:
         """See the port."""
+        telling = Telling(self._book)
         with transaction(self._engine) as connection:
-            yield SqlLedgerSession(connection, self._book)
+            yield SqlLedgerSession(connection, self._book, telling)
+            records = telling.store(connection)
+        tell_after_commit(self._engine, records, self._files)
+
+    @contextmanager
+    def reading(self) -> Iterator["SqlLedgerSession"]:
+        """See the port."""
+        with reading(self._engine) as connection:
+            yield SqlLedgerSession(connection, self._book, Telling(self._book))
 
 
 class SqlLedgerSession:
     """The LedgerSession port on an open transaction."""
 
-    def __init__(self, connection: sa.Connection, book: str) -> None:
+    def __init__(self, connection: sa.Connection, book: str, telling: Telling) -> None:
         self._connection = connection
         self._book = book
+        self._telling = telling
 
-    def add_decision(self, decision: Decision, intents: Sequence[Intent], orders: Sequence[Order]) -> None:
+    def add_decision(
+        self,
+        decision: Decision,
+        judged: Sequence[tuple[TradePlan, Verdict]],
+        intents: Sequence[Intent],
+        orders: Sequence[Order],
+    ) -> None:
         """See the port."""
+        self._claim(decision)
+        self._insert(t.SIGNATURES, [self._signature_row(decision, verdict) for _, verdict in judged])
+        self._insert(t.INTENTS, [self._intent_row(intent) for intent in intents])
+        self._insert(t.ORDERS, [self._order_row(order) for order in orders])
+        self._telling.decided(decision, judged, intents, orders)
+
+    def _claim(self, decision: Decision) -> None:
+        """Takes the slot; the unique index says who was first, and the transaction stays usable for whoever was not."""
         row = {**asdict(decision), "as_of": decision.as_of.isoformat(), "book": self._book}
-        try:
-            self._connection.execute(t.DECISIONS.insert(), row)
-        except sa.exc.IntegrityError as twice:
+        insert = _INSERTS[self._connection.dialect.name](t.DECISIONS)
+        claim = insert.on_conflict_do_nothing(index_elements=["book", "session", "slot"]).returning(t.DECISIONS.c.id)
+        if self._connection.execute(claim, row).first() is None:
             raise DuplicateDecision(
                 f"slot {decision.slot} of {decision.session} is decided already in book {self._book}",
                 hint="desk status shows it",
-            ) from twice
-        if intents:
-            self._connection.execute(t.INTENTS.insert(), [self._intent_row(intent) for intent in intents])
-        if orders:
-            self._connection.execute(t.ORDERS.insert(), [self._order_row(order) for order in orders])
+            )
 
     def decisions(self, first: date, last: date) -> Sequence[Decision]:
         """See the port."""
@@ -72,11 +102,8 @@ class SqlLedgerSession:
         """See the port."""
         if self.close_of(close.session) is not None:
             return
-        if fills:
-            rows = [{**asdict(fill), "at": fill.at.isoformat(), "book": self._book} for fill in fills]
-            self._connection.execute(t.FILLS.insert(), rows)
-        if dividends:
-            self._connection.execute(t.DIVIDENDS.insert(), [{**asdict(paid), "book": self._book} for paid in dividends])
+        self._insert(t.FILLS, [{**asdict(fill), "at": fill.at.isoformat(), "book": self._book} for fill in fills])
+        self._insert(t.DIVIDENDS, [{**asdict(paid), "book": self._book} for paid in dividends])
         row = {
             "book": self._book,
             "session": close.session,
@@ -87,7 +114,13 @@ class SqlLedgerSession:
             "traded_value": close.traded_value,
             "state": _CLOSE.dump_json(close).decode(),
         }
-        self._connection.execute(t.CLOSES.insert(), row)
+        self._insert(t.CLOSES, [row])
+        newest = self._connection.scalar(
+            sa.select(sa.func.max(t.CLOSES.c.session)).where(t.CLOSES.c.book == self._book)
+        )
+        if newest == close.session:
+            self._show_positions(close)
+        self._telling.settled(close, fills, dividends, self._placed({fill.order_id for fill in fills}))
 
     def latest_close(self, before: date) -> SessionClose | None:
         """See the port."""
@@ -155,7 +188,9 @@ class SqlLedgerSession:
 
     def add_halt(self, cause: str, *, as_of: datetime) -> None:
         """See the port."""
-        self._connection.execute(t.HALTS.insert(), {"book": self._book, "cause": cause, "at": _utc(as_of)})
+        row = {"book": self._book, "cause": cause, "at": _utc(as_of)}
+        number: int = self._connection.execute(t.HALTS.insert().returning(t.HALTS.c.id), row).scalar_one()
+        self._telling.halted(Halt(number, cause, as_of.astimezone(UTC)))
 
     def acknowledge(self, halt_id: int, reason: str, *, as_of: datetime) -> None:
         """The operator's answer to a halt; it must name an open halt of this book and say why trading may go on."""
@@ -167,11 +202,31 @@ class SqlLedgerSession:
             )
         row = {"halt_id": halt_id, "reason": reason, "at": _utc(as_of)}
         self._connection.execute(t.ACKNOWLEDGEMENTS.insert(), row)
+        self._telling.resumed(halt, reason, at=as_of)
+
+    def note_parameters(self, now: Mapping[str, object], *, origin: str, reason: str, as_of: datetime) -> int:
+        """Compares the book's settings with those of the last time and records each that changed; returns how many did.
+
+        The first time there is nothing to compare with, and the settings are kept as they are.
+        """
+        key = f"parameters:{self._book}"
+        stored = state_value(self._connection, key)
+        before = json.loads(stored) if stored is not None else now
+        found = changes(before, now)
+        if stored is None or found:
+            put_state(self._connection, key, canonical(now), as_of)
+        session = as_of.astimezone(NEW_YORK).date()
+        rows = [ParameterChange(self._book, session, c.name, c.before, c.after, origin, reason) for c in found]
+        add_parameter_changes(self._connection, rows, as_of=as_of)
+        entries = parameter_entries(before, now, book=self._book, origin=origin, reason=reason, at=as_of)
+        self._telling.changed(entries)
+        return len(found)
 
     def rewind(self, first: date) -> None:
         """See the port."""
         if self._book != REWINDABLE:
             raise PermanentFailure("only a backtest's book can be walked again", value=self._book, bound=REWINDABLE)
+        forget_entries(self._connection, self._book, first)
         for table in _REWOUND:
             self._connection.execute(table.delete().where(table.c.book == self._book, table.c.session >= first))
         begun, halts, answers = first.isoformat(), t.HALTS.c, t.ACKNOWLEDGEMENTS.c
@@ -180,6 +235,29 @@ class SqlLedgerSession:
         answered_late = answers.halt_id.in_(mine) & (answers.at >= begun)
         self._connection.execute(t.ACKNOWLEDGEMENTS.delete().where(answered_late | answers.halt_id.in_(late)))
         self._connection.execute(t.HALTS.delete().where(halts.book == self._book, halts.at >= begun))
+        self._show_positions(self.latest_close(date.max))
+
+    def _placed(self, order_ids: set[str]) -> dict[str, tuple[Order, Intent]]:
+        """Orders by id, each with its intent."""
+        if not order_ids:
+            return {}
+        query = (
+            sa.select(t.INTENTS, t.ORDERS.c.placed)
+            .join(t.ORDERS, t.ORDERS.c.intent_id == t.INTENTS.c.id)
+            .where(t.ORDERS.c.book == self._book, t.ORDERS.c.id.in_(order_ids))
+        )
+        found = [(_ORDER.validate_json(row.placed), _intent(row)) for row in self._connection.execute(query)]
+        return {order.id: (order, intent) for order, intent in found}
+
+    def _show_positions(self, newest: SessionClose | None) -> None:
+        """Replaces the book's rows in `positions` by those of its newest close, which is the truth about them."""
+        self._connection.execute(t.POSITIONS.delete().where(t.POSITIONS.c.book == self._book))
+        if newest is not None:
+            self._insert(t.POSITIONS, [self._position_row(newest, held) for held in newest.book.positions.values()])
+
+    def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(table.insert(), rows)
 
     def _mine(self, table: sa.Table) -> sa.Select[Any]:
         return sa.select(table).where(table.c.book == self._book)
@@ -192,6 +270,30 @@ class SqlLedgerSession:
         )
         newest = self._connection.execute(query).scalar()
         return datetime.fromisoformat(newest).date() if newest else date.min
+
+    def _signature_row(self, decision: Decision, verdict: Verdict) -> dict[str, Any]:
+        return {
+            "book": self._book,
+            "session": decision.session,
+            "slot": decision.slot,
+            "plan_id": verdict.plan_id,
+            "plan_digest": verdict.plan_digest,
+            "signer": verdict.signer,
+            "ruling": verdict.ruling,
+            "quantity": verdict.quantity,
+            "verdict": verdict.model_dump_json(),
+            "at": _utc(decision.as_of),
+        }
+
+    def _position_row(self, close: SessionClose, held: Position) -> dict[str, Any]:
+        return {
+            "book": self._book,
+            "symbol": held.symbol,
+            "session": close.session,
+            "quantity": held.quantity,
+            "cost": held.cost,
+            "price": close.prices[held.symbol],
+        }
 
     def _intent_row(self, intent: Intent) -> dict[str, Any]:
         return {
@@ -249,8 +351,9 @@ class SqlGateBook:
             .where(t.GATES.c.table_name == table, t.GATES.c.session.between(span.first, span.last))
             .group_by(t.GATES.c.session)
         )
-        with transaction(self._engine) as connection:
-            rows = connection.execute(sa.select(t.GATES).where(t.GATES.c.id.in_(newest))).all()
+        wanted = sa.select(t.GATES).where(t.GATES.c.id.in_(newest)).order_by(t.GATES.c.session)
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).all()
         return {
             row.session: GateRecord(
                 row.table_name, row.session, row.version, row.passed, tuple(json.loads(row.failures))
@@ -261,7 +364,7 @@ class SqlGateBook:
 
 def _utc(instant: datetime) -> str:
     """Instants that are compared as text must share one offset."""
-    return instant.astimezone(UTC).isoformat()
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _decision(row: Any) -> Decision:

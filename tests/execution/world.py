@@ -5,7 +5,9 @@ The facts of a range are made once per process; every test gets links to the imm
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -113,7 +115,7 @@ def lane(home: Path, book: str = "backtest", *, of: Market | None = None) -> Lan
     if not home.exists():
         shutil.copytree(source.folder / "lake", home / "lake", copy_function=os.link)
         for name in ("desk.sqlite", "backtest.sqlite"):
-            shutil.copy(source.folder / name, home / name)
+            copy_ledger(source.folder / name, home / name)
     gates = SqlGateBook(open_ledger(home / "desk.sqlite", durability="NORMAL"))
     ledger = SqlLedger(open_ledger(home / f"{book}.sqlite", durability="NORMAL"), book)
     return Lane(ParquetLake(home / "lake"), gates, ledger, rules(book))
@@ -147,11 +149,17 @@ def at_open(home: Path, day: date, *, span: Span = YEAR) -> SqlLedger:
     home.mkdir(parents=True, exist_ok=True)
     backtest(span)
     file = home / f"{day}.sqlite"
-    shutil.copy(market(span).folder / "walked" / "backtest.sqlite", file)
+    copy_ledger(market(span).folder / "walked" / "backtest.sqlite", file)
     ledger = SqlLedger(open_ledger(file, durability="NORMAL"), "backtest")
     with ledger.session() as session:
         session.rewind(day)
     return ledger
+
+
+def copy_ledger(source: Path, target: Path) -> None:
+    """Copies a ledger that is in use: part of it stands in its log, and only SQLite knows which."""
+    with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(target)) as here:
+        there.backup(here)
 
 
 def new_ledger(home: Path, book: str = "backtest") -> SqlLedger:

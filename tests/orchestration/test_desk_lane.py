@@ -12,9 +12,10 @@ import dagster as dg
 import pytest
 
 from desk.runner import run_job
-from resources.desk import DESK, DeskResource
+from resources.desk import BACKTEST, DESK, DeskResource
+from resources.ledger.records import Evaluations, ParameterChanges
 from sensors.slots import decision_slots
-from tests.orchestration.homes import AFTER_EVERYTHING, Said, copied, desk, done, living_in, quarter_home
+from tests.orchestration.homes import AFTER_EVERYTHING, Said, configured, copied, desk, done, living_in, quarter_home
 from trading_assets.catalog import key_of
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import Home
@@ -280,3 +281,30 @@ def test_a_damaged_or_locked_dagster_database_touches_no_order_and_no_halt(morni
         assert "Dagster's own history cannot be used" in refused.err
         assert "move that folder away" in refused.err
     assert decided_slots(DAY, DAY) == []
+
+
+def test_a_setting_that_changed_since_the_last_decision_is_on_record(morning: Home, tmp_path: Path) -> None:
+    """Row, journal entry and page say which setting, from what to what; what did not change is not told."""
+    desk_resource = DeskResource()
+    assert desk_resource.note_parameters(DESK) == 0
+    config = configured(tmp_path / "config", {})
+    preferences = config / "preferences.yaml"
+    preferences.write_text(preferences.read_text().replace("positions_max: 8", "positions_max: 7"))
+    with living_in(morning.root, clock=SLOT, config=config):
+        assert desk_resource.note_parameters(DESK) == 1
+        assert desk_resource.note_parameters(DESK) == 0
+        latest = ParameterChanges(desk_resource.engine(DESK)).latest(DESK)
+        assert {(c.name, c.before, c.after) for c in latest.values()} == {("preferences.positions_max", "8", "7")}
+        [page] = (morning.journal(DESK) / DAY.isoformat()).glob("*changed*")
+        assert "preferences.positions_max" in page.read_text()
+
+
+def test_a_report_leaves_its_measures_in_the_ledger(quarter_root: Path) -> None:
+    with living_in(quarter_root):
+        resource = DeskResource()
+        with resource.ledger(BACKTEST).reading() as ledger:
+            newest = ledger.latest_close(date.max)
+        assert newest is not None
+        measures = Evaluations(resource.engine(BACKTEST)).latest(BACKTEST, newest.session)
+    assert measures is not None
+    assert {"cagr", "sharpe"} & measures.keys()

@@ -130,7 +130,7 @@ def test_the_sensor_rests_once_the_ledger_holds_the_decision(home: Home) -> None
     book = DeskResource().ledger(DESK)
     taken = Decision(MONDAY, "09:30", at("2013-02-25T09:31"), "decided", "no plan", 0, 0, "limits")
     with book.session() as ledger:
-        ledger.add_decision(taken, [], [])
+        ledger.add_decision(taken, [], [], [])
     assert tick(home, DUE) == dg.SkipReason("slot 09:30 of 2013-02-25 is decided already")
     later = tick(home, "2013-02-25T10:00:00-05:00")
     assert isinstance(later, dg.RunRequest), "another slot of the session is another decision"

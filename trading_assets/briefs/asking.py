@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from trading_assets.briefs.facts import Facts
 from trading_assets.briefs.model import Brief
@@ -18,10 +20,23 @@ from trading_assets.reasoning.ports import Reasoner
 
 @dataclass
 class Asked:
-    """The rows of ANALYST_BRIEFS, and who did not answer."""
+    """The rows of ANALYST_BRIEFS, what they cost, USD, and who did not answer."""
 
     rows: list[dict[str, object]] = field(default_factory=list)
     abstentions: list[tuple[Question, Abstention]] = field(default_factory=list)
+    cost_usd: Decimal = Decimal(0)
+
+    @property
+    def told(self) -> dict[str, str | int]:
+        """What a person wants to see beside the rows."""
+        routes = Counter(str(row["route"]) for row in self.rows)
+        silent = Counter(abstention.reason for _, abstention in self.abstentions)
+        return {
+            "cost_usd": str(self.cost_usd),
+            "answered_by": ", ".join(f"{route}: {count}" for route, count in sorted(routes.items())),
+            "abstentions": len(self.abstentions),
+            "why_abstained": "; ".join(f"{reason} ({count})" for reason, count in silent.most_common(3)),
+        }
 
 
 def ask_briefs(reasoner: Reasoner, facts: Mapping[Session, Facts], budget_of: Callable[[Session], Budget]) -> Asked:
@@ -38,6 +53,7 @@ def ask_briefs(reasoner: Reasoner, facts: Mapping[Session, Facts], budget_of: Ca
         if isinstance(answer, Abstention):
             result.abstentions.append((question, answer))
         else:
+            result.cost_usd += answer.cost_usd
             briefs.setdefault(session, []).append(brief_of(question, answer))
     for session, said in briefs.items():
         result.rows.extend(brief_rows(said, session.day))

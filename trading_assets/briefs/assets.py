@@ -10,13 +10,13 @@ from resources.desk import DeskResource
 from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import SINGLE_RUN, key_of, spec, stored
 from trading_assets.core.calendar import XNYS
-from trading_assets.core.errors import DataNotReady
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.partitions import KNOWN_BEFORE, span_of
 from trading_assets.regimes.model import REGIME_LABELS
 
 BEFORE_OPEN = timedelta(hours=1)
+BACKFILL_TAG = "dagster/backfill"
 _FACTS = (DAILY_BARS, INDICATORS, BREADTH, REGIME_LABELS)
 
 
@@ -37,23 +37,18 @@ def brief_assets(lane: str) -> Sequence[Any]:
         backfill_policy=SINGLE_RUN,
     )
     def analyst_briefs(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Rules briefs for each session of the run, as of an hour before its open."""
+        """Asks the analysts for each session of the run, as of an hour before its open."""
+        from trading_assets.briefs.asking import ask_briefs
         from trading_assets.briefs.facts import FactBook
-        from trading_assets.briefs.questions import rules_briefs
-        from trading_assets.briefs.rows import brief_rows
 
         span, lake = span_of(context.partition_keys), desk.lake()
         sessions = XNYS.sessions(span.first, span.last)
         book = FactBook.load(lake, span, as_of=sessions[-1].open - BEFORE_OPEN)
-        rows: list[dict[str, object]] = []
-        for session in sessions:
-            briefs = rules_briefs(book.at(session.open - BEFORE_OPEN))
-            if not briefs:
-                before = XNYS.previous(session.day).day
-                hint = f"desk ingest --to {before}, then materialize indicators"
-                raise DataNotReady(f"there are no facts before {session.day} to brief on", bound=before, hint=hint)
-            rows.extend(brief_rows(briefs, session.day))
-        written = lake.write(ANALYST_BRIEFS, ANALYST_BRIEFS.frame(rows), span, lane=lane)
-        return stored(ANALYST_BRIEFS, written, lane=lane)
+        facts = {session: book.at(session.open - BEFORE_OPEN) for session in sessions}
+        run = context.run.tags.get(BACKFILL_TAG, context.run_id)
+        with desk.reasoner() as reasoner, reasoner.cycle():
+            asked = ask_briefs(reasoner, facts, desk.budgets(lane, work="briefs", backfill=run))
+        written = lake.write(ANALYST_BRIEFS, ANALYST_BRIEFS.frame(asked.rows), span, lane=lane)
+        return stored(ANALYST_BRIEFS, written, lane=lane, extra=asked.told)
 
     return [analyst_briefs]

@@ -12,7 +12,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from trading_assets.core.strict_yaml import Strict
+from trading_assets.core.tables import KNOWABLE_AT, SESSION, Column, Table
 
 Topic = Literal["decision", "order", "fill", "halt", "resume", "bar", "news", "alert", "timer", "regime", "note"]
 
@@ -68,7 +71,7 @@ class BarClosed(Strict):
     """A bar is complete. USD as traded, shares."""
 
     symbol: str
-    start: datetime
+    start: AwareDatetime
     seconds: int
     open: float
     high: float
@@ -82,7 +85,7 @@ class NewsArrived(Strict):
 
     symbol: str
     news_id: str
-    published: datetime
+    published: AwareDatetime
 
 
 class Alert(Strict):
@@ -159,4 +162,66 @@ class Message:
     draft: Draft
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which messages somebody wants to hear.
+
+    No topic means every topic. With a recipient it is what is said to that recipient and to everyone; without one, what is said to
+    anybody.
+    """
+
+    topics: frozenset[Topic] = frozenset()
+    recipient: str | None = None
+    book: str | None = None
+
+    def fits(self, draft: Draft) -> bool:
+        """Whether the message is one of them."""
+        heard = self.recipient is None or draft.recipient in {None, self.recipient}
+        return heard and (not self.topics or draft.topic in self.topics) and self.book in {None, draft.book}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of the bus; every bound is included, and one that is absent does not limit.
+
+    Sessions are those that messages name, instants those that messages speak of.
+    """
+
+    first_id: int = 1
+    last_id: int | None = None
+    first_session: date = date.min
+    last_session: date = date.max
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, message: Message) -> bool:
+        """Whether the message lies in it."""
+        at, day = message.draft.at, message.draft.session
+        return (
+            self.first_id <= message.id
+            and (self.last_id is None or message.id <= self.last_id)
+            and self.first_session <= day <= self.last_session
+            and (self.since is None or self.since <= at)
+            and (self.until is None or at <= self.until)
+        )
+
+
+BUS_MESSAGES = Table(
+    name="bus_messages",
+    doc="One message of the bus that the ledger has handed over to the lake.",
+    key=("id",),
+    columns=(
+        SESSION,
+        KNOWABLE_AT,
+        Column("id", "text", "Number of the message in its ledger, 19 digits; ascends as messages became visible."),
+        Column("day", "day", "Day that the message names; `session` is the first session on or after it."),
+        Column("book", "text", "Whose message it is."),
+        Column("sender", "text", "Who said it."),
+        Column("recipient", "text", "To whom; empty for everyone.", nullable=True),
+        Column("topic", "text", "What it is about; names the payload's type."),
+        Column("payload", "text", "What was said, as canonical JSON."),
+        Column("correlation_id", "text", "Ties messages, orders and entries of one decision together."),
+        Column("signature", "text", "The sender's signature.", nullable=True),
+    ),
+)
 _TOPIC_OF: Mapping[type[Payload], Topic] = {payload: topic for topic, payload in TOPICS.items()}

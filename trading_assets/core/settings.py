@@ -179,6 +179,10 @@ class Home:
         """Dagster's own home."""
         return self.root / "dagster"
 
+    def journal(self, lane: str) -> Path:
+        """The journal's markdown files; the desk's own need no folder of its own name."""
+        return self.root / "journal" if lane == "desk" else self.root / "journal" / lane
+
     def ledger(self, lane: str) -> Path:
         """The ledger of a lane; facts share the desk's."""
         return self.root / "ledger" / f"{lane}.sqlite"

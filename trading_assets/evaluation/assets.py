@@ -125,9 +125,9 @@ def _report(lane: str) -> Any:
         """The report of the run's last session, over the lane's record so far."""
         from trading_assets.evaluation.making import make_report
 
-        made = make_report(
-            desk.lake(), desk.gates(), desk.rules(lane), span_of(context.partition_keys), desk.home().reports
-        )
+        span = span_of(context.partition_keys)
+        made = make_report(desk.lake(), desk.gates(), desk.rules(lane), span, desk.home().reports)
+        desk.note_evaluation(lane, span.last, made.headline)
         paths = {"markdown": str(made.paths.markdown), "json": str(made.paths.json)}
         numbers = {name: round(value, _DECIMALS) for name, value in made.headline.items()}
         shown = {"report": dg.MetadataValue.md(made.markdown_with_pictures), **numbers}

@@ -1,6 +1,7 @@
 """Gathers what a lane has on record and makes its improvement report; whatever is missing is simply not in it."""
 
 import base64
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -82,4 +83,5 @@ def _shown(report: Report) -> str:
 def _headline(report: Report) -> Mapping[str, float]:
     """The desk's measures that are defined, as numbers that the UI can draw over sessions."""
     measures = asdict(report.findings.desk)
-    return {name: float(value) for name, value in measures.items() if value is not None}
+    defined = {name: float(value) for name, value in measures.items() if value is not None}
+    return {name: value for name, value in defined.items() if math.isfinite(value)}

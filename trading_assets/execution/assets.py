@@ -92,6 +92,7 @@ def desk_cycle() -> Sequence[Any]:
         lane = _lane(desk, DESK)
         now = desk.clock().now()
         slot = due_or_refused(lane.rules, list(context.partition_keys), config.slot, now=now)
+        desk.note_parameters(DESK)
         result, written = decide_due(lane, slot)
         seen = {
             "slot": slot.label,

@@ -91,7 +91,7 @@ def decide_slot(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -
         vetoes=len(judged) - len(approved),
         limits_hash=rules.limits_hash,
     )
-    ledger.add_decision(decision, intents, orders)
+    ledger.add_decision(decision, judged, intents, orders)
     return SlotResult(slot, decision, theses, judged, intents, orders)
 
 
@@ -171,7 +171,7 @@ def _idle(slot: Slot, rules: Rules, ledger: LedgerSession) -> SlotResult:
     """A slot in which no strategy acts: swing strategies act at the open. It is on record, and reads nothing."""
     reason = "no strategy acts in this slot"
     decision = Decision(slot.session.day, slot.label, slot.at, "IDLE", reason, 0, 0, rules.limits_hash)
-    ledger.add_decision(decision, (), ())
+    ledger.add_decision(decision, (), (), ())
     return SlotResult(slot, decision, (), (), (), ())
 
 

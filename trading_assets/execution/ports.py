@@ -82,8 +82,14 @@ class Halt:
 class LedgerSession(Protocol):
     """Reads and writes of one transaction, for one book."""
 
-    def add_decision(self, decision: Decision, intents: Sequence[Intent], orders: Sequence[Order]) -> None:
-        """Stores a decided slot with its intents and orders; DuplicateDecision when the slot has one."""
+    def add_decision(
+        self,
+        decision: Decision,
+        judged: Sequence[tuple[TradePlan, Verdict]],
+        intents: Sequence[Intent],
+        orders: Sequence[Order],
+    ) -> None:
+        """Stores a decided slot: every plan's verdict, vetoes too, intents and orders; DuplicateDecision when the slot has one."""
         ...
 
     def decisions(self, first: date, last: date) -> Sequence[Decision]:
@@ -91,7 +97,7 @@ class LedgerSession(Protocol):
         ...
 
     def add_settlement(self, close: SessionClose, fills: Sequence[Fill], dividends: Sequence[DividendPaid]) -> None:
-        """Stores a session's fills and the book after it; a session that is settled already is left as it is."""
+        """Stores a session's fills and the book after it, and shows its positions; a settled session is left as it is."""
         ...
 
     def latest_close(self, before: date) -> SessionClose | None:
@@ -148,4 +154,8 @@ class OrderLedger(Protocol):
 
     def session(self) -> AbstractContextManager[LedgerSession]:
         """A transaction; it commits when the block ends and rolls back when the block raises."""
+        ...
+
+    def reading(self) -> AbstractContextManager[LedgerSession]:
+        """A snapshot for reading alone, which waits for no writer; writing in it is refused."""
         ...

@@ -129,7 +129,7 @@ def decided(book: SqlLedger, day: date, symbol: str = "AAA", slot: str = "09:30"
     wanted = intent(day, symbol, slot)
     orders = (order(wanted), order(wanted, "stop"))
     with book.session() as ledger:
-        ledger.add_decision(decision(day, slot), [wanted], orders)
+        ledger.add_decision(decision(day, slot), [(wanted.plan, wanted.verdict)], [wanted], orders)
     return wanted, *orders
 
 
@@ -167,26 +167,28 @@ def say_failure(action: Callable[[], object]) -> None:
         say("done")
 
 
-def ledger_at(path: str | Path, book: str = "desk") -> SqlLedger:
-    """The book's ledger in a file, as the desk opens it."""
-    return SqlLedger(open_ledger(Path(path), durability="FULL"), book)
+def place(said: str | Path) -> Path | str:
+    """A ledger's place as `open_ledger` takes it: what is no URL is a file."""
+    return said if isinstance(said, Path) or said.startswith("postgresql:") else Path(said)
 
 
-def decide_and_die_at(path: str, statement: int) -> None:
-    """Decides one slot and dies by SIGKILL before the given statement of the transaction; 0 stands for the commit."""
+def ledger_at(where: str | Path, book: str = "desk") -> SqlLedger:
+    """The book's ledger, as the desk opens it."""
+    return SqlLedger(open_ledger(place(where), durability="FULL"), book)
+
+
+def decide_and_die_at(where: str, statement: str) -> None:
+    """Decides one slot and dies by SIGKILL before the first statement that begins with the given words, or before the commit."""
     import sqlalchemy as sa
 
-    engine = open_ledger(Path(path), durability="FULL")
-    seen = 0
+    engine = open_ledger(place(where), durability="FULL")
 
-    def before(*_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == statement:
+    def before(_: object, __: object, text: str, *___: object) -> None:
+        if text.startswith(statement):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def at_commit(_: object) -> None:
-        if statement == 0:
+        if statement == "COMMIT":
             os.kill(os.getpid(), signal.SIGKILL)
 
     sa.event.listen(engine, "before_cursor_execute", before)
@@ -194,11 +196,11 @@ def decide_and_die_at(path: str, statement: int) -> None:
     decided(SqlLedger(engine, "desk"), DAYS[0])
 
 
-def decide_same_slots(path: str, count: int) -> None:
+def decide_same_slots(where: str, count: int) -> None:
     """Tries to decide the first `count` sessions and prints the positions that this process won."""
     from trading_assets.core.errors import DuplicateDecision
 
-    book = ledger_at(path)
+    book = ledger_at(where)
     say("ready")
     sys.stdin.readline()
     for position in range(count):

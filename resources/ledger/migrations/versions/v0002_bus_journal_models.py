@@ -1,4 +1,4 @@
-"""Bus, journal, model calls and answers, breakers, signatures, positions, and the state of processes."""
+"""Bus, journal, model calls and answers, breakers, signatures, positions, state of processes; history that cannot be changed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,14 +10,42 @@ depends_on = None
 
 Words = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+# Tables whose rows are never updated, and when a row may be deleted: never, or under a condition on the row `old`.
+BACKTEST = "old.book = 'backtest'"
+ARCHIVED = "select cast(value as bigint) from app_state where key = 'messages_archived_through'"
+HISTORY = {
+    "acknowledgements": "exists (select 1 from halts where id = old.halt_id and book = 'backtest')",
+    "answers": None,
+    "closes": BACKTEST,
+    "decisions": BACKTEST,
+    "dividends": BACKTEST,
+    "evaluations": None,
+    "experiments": None,
+    "fills": BACKTEST,
+    "gates": None,
+    "halts": BACKTEST,
+    "intents": BACKTEST,
+    "journal": BACKTEST,
+    "messages": f"{BACKTEST} or old.id <= coalesce(({ARCHIVED}), 0)",
+    "model_calls": None,
+    "orders": BACKTEST,
+    "parameter_changes": None,
+    "signatures": BACKTEST,
+}
+# How far messages are archived is a count that only grows; it is what allows their deletion.
+MARK = "messages_archived_through"
 
 
 def upgrade() -> None:
-    """Creates the tables."""
+    """Creates the tables, and the triggers that refuse to change history."""
     _talk()
     _models()
     _orders()
     _state()
+    if op.get_bind().dialect.name == "sqlite":
+        _guard_sqlite()
+    else:
+        _guard_postgresql()
 
 
 def downgrade() -> None:
@@ -244,4 +272,57 @@ def _state() -> None:
         sa.Column("digest", Words, nullable=False),
         sa.Column("at", Words, nullable=False),
         sa.UniqueConstraint("book", "session", "digest", name="one_evaluation_per_content"),
+    )
+
+
+def _guard_sqlite() -> None:
+    for table, condition in HISTORY.items():
+        _refuse(f"{table}_stay", "update", table, "1", f"{table} is append-only: its rows are never changed")
+        unless = f"not ({condition})" if condition else "1"
+        _refuse(f"{table}_remain", "delete", table, unless, f"{table} is append-only: this row is not deleted")
+    smaller = "messages_archived_through only grows"
+    number = "new.value glob '[0-9]*' and new.value not glob '*[^0-9]*'"
+    for event in ("insert", "update"):
+        _refuse(f"archive_mark_{event}", event, "app_state", f"new.key = '{MARK}' and not ({number})", smaller)
+    shrinks = f"old.key = '{MARK}' and (new.key <> old.key or cast(new.value as integer) < cast(old.value as integer))"
+    _refuse("archive_mark_grows", "update", "app_state", shrinks, smaller)
+    _refuse("archive_mark_remains", "delete", "app_state", f"old.key = '{MARK}'", smaller)
+
+
+def _refuse(name: str, event: str, table: str, when: str, sentence: str) -> None:
+    op.execute(
+        f"create trigger {name} before {event} on {table} when {when} begin select raise(abort, '{sentence}'); end"
+    )
+
+
+def _guard_postgresql() -> None:
+    """One function for each table, so that its condition may look into other tables; what it refuses is a broken constraint."""
+    for table, condition in HISTORY.items():
+        allowed = f"tg_op = 'DELETE' and ({condition})" if condition else "false"
+        _function(
+            f"{table}_stay",
+            f"if tg_level = 'ROW' then if {allowed} then return old; end if; end if;"
+            f" raise exception '{table} is append-only: % is refused', lower(tg_op) using errcode = '23000';",
+        )
+        op.execute(
+            f"create trigger {table}_stay before update or delete on {table} for each row execute function {table}_stay()"
+        )
+        op.execute(f"create trigger {table}_remain before truncate on {table} execute function {table}_stay()")
+    _function(
+        "archive_mark_grows",
+        f"if tg_op = 'DELETE' then if old.key <> '{MARK}' then return old; end if;"
+        f" elsif new.key = '{MARK}' and new.value ~ '^[0-9]+$' and"
+        f" (tg_op = 'INSERT' or (old.key = new.key and new.value::bigint >= old.value::bigint)) then return new;"
+        f" elsif new.key <> '{MARK}' and (tg_op = 'INSERT' or old.key <> '{MARK}') then return new; end if;"
+        " raise exception 'messages_archived_through only grows' using errcode = '23000';",
+    )
+    op.execute(
+        "create trigger archive_mark_grows before insert or update or delete on app_state"
+        " for each row execute function archive_mark_grows()"
+    )
+
+
+def _function(name: str, body: str) -> None:
+    op.execute(
+        f"create function {name}() returns trigger language plpgsql set search_path from current as $$ begin {body} end $$"
     )

@@ -1,0 +1,82 @@
+"""What a transaction has to tell: journal entries in its own commit, messages with them, and the pages and wake-ups after it.
+
+A walk over the past tells its journal only: nobody listens to a backtest, and it may be walked again.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from resources.ledger.bus import append_messages, publish
+from resources.ledger.journal import REWINDABLE, append_entries
+from resources.ledger.journal_files import JournalFiles
+from resources.ledger.wakeups import wake
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.journal import Entry, Record
+from trading_assets.core.messages import Draft
+from trading_assets.execution import journaling
+from trading_assets.execution.journaling import Judged, Placed
+from trading_assets.execution.model import Fill, Order
+from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, SessionClose
+
+
+class Telling:
+    """Collects what one transaction of a book tells."""
+
+    def __init__(self, book: str) -> None:
+        self._book = book
+        self._entries: list[Entry] = []
+        self._drafts: list[Draft] = []
+
+    def decided(
+        self, decision: Decision, judged: Sequence[Judged], intents: Sequence[Intent], orders: Sequence[Order]
+    ) -> None:
+        """A slot with its plans, vetoes and orders."""
+        self._entries += journaling.decision_entries(decision, judged, intents, orders, book=self._book)
+        self._drafts += journaling.decision_drafts(decision, orders, book=self._book)
+
+    def settled(
+        self,
+        close: SessionClose,
+        fills: Sequence[Fill],
+        dividends: Sequence[DividendPaid],
+        placed: Mapping[str, Placed],
+    ) -> None:
+        """A session's fills and the book after it."""
+        at = XNYS.session(close.session).close
+        self._entries += journaling.fill_entries(fills, placed, book=self._book)
+        self._entries.append(journaling.settlement_entry(close, dividends, book=self._book, at=at))
+        self._drafts += journaling.fill_drafts(fills, placed, book=self._book)
+
+    def halted(self, halt: Halt) -> None:
+        """A book stopped."""
+        self._entries.append(journaling.halt_entry(halt, book=self._book))
+        self._drafts.append(journaling.halt_draft(halt, book=self._book))
+
+    def resumed(self, halt: Halt, reason: str, *, at: datetime) -> None:
+        """The operator answered."""
+        self._entries.append(journaling.resume_entry(halt, reason, book=self._book, at=at))
+        self._drafts.append(journaling.resume_draft(halt, reason, book=self._book, at=at))
+
+    def changed(self, entries: Sequence[Entry]) -> None:
+        """Settings are not what they were."""
+        self._entries += entries
+
+    def store(self, connection: sa.Connection) -> tuple[Record, ...]:
+        """Writes it into the open transaction, once: last, so that nothing stands between the chain's end and the commit."""
+        records = append_entries(connection, self._entries)
+        if self._book != REWINDABLE:
+            append_messages(connection, self._drafts)
+        self._entries, self._drafts = [], []
+        return records
+
+
+def tell_after_commit(engine: sa.Engine, records: Sequence[Record], files: JournalFiles | None) -> None:
+    """Writes the pages and wakes whoever listens; a page that cannot be written raises an alarm on the bus, never an error."""
+    alert = files.write_after_commit(records) if files else None
+    if alert is None:
+        wake(engine)
+        return
+    told = records[-1].entry
+    publish(engine, [Draft(told.book, told.session, told.at, journaling.SENDER, alert)])

@@ -1,0 +1,250 @@
+"""The money of one route's attempt: each request is reserved in every pocket before it is sent and settled once after it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from resources.ledger.records import Counted
+from resources.llm.prices import Bill, input_tokens_bound, most_of, output_tokens_within
+from resources.llm.recording import Candidate
+from resources.llm.stores import Stores, insisting
+from trading_assets.core.errors import PermanentFailure
+from trading_assets.core.ports import Clock
+from trading_assets.reasoning.model import Budget, Outcome, Usage
+from trading_assets.reasoning.ports import AnswerRecord, BreakerPolicy, FinishedCall, Gate, PlannedCall
+from trading_assets.reasoning.settings import BudgetSettings
+
+NOTHING = Decimal(0)
+ERROR_MAX = 500
+WORDS_MAX = 4_000
+GRACE = timedelta(seconds=60)  # between a route's timeout and the sweep that takes its caller for dead
+
+
+class NotAsked(Exception):
+    """No request is sent, and why not: a route passed over, which is no failure of the route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What every request of a question is paid for."""
+
+    budget: Budget
+    skill: str
+    skill_hash: str
+    cap_usd: Decimal | None
+    limits: BudgetSettings
+    policy: BreakerPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a request brought back; `words` is the raw answer. No bill: what it cost is not known."""
+
+    bill: Bill | None
+    latency_ms: int
+    served_by: str
+    words: str
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens."""
+        return self.bill.usage if self.bill else Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What something costs, USD; a subscription's call costs nothing and has a list price."""
+
+    cost_usd: Decimal = NOTHING
+    shadow_usd: Decimal = NOTHING
+
+    def __add__(self, other: Price) -> Price:
+        return Price(self.cost_usd + other.cost_usd, self.shadow_usd + other.shadow_usd)
+
+
+@dataclass
+class Spent:
+    """What one question has cost so far over all its routes."""
+
+    price: Price = Price()
+
+
+@dataclass
+class _Request:
+    reservation: str
+    reserved: Price
+    at: datetime
+    sent: bool = False
+    heard: Heard | None = None
+
+
+@dataclass
+class Meter:
+    """Books what one candidate is asked for one question."""
+
+    stores: Stores
+    clock: Clock
+    purpose: Purpose
+    candidate: Candidate
+    key: str
+    spent: Spent
+    gate: Gate | None = field(default=None, init=False)
+    heard: Heard | None = field(default=None, init=False)
+    _open: _Request | None = field(default=None, init=False)
+
+    def reserve(self, text: str, *, after: str = "") -> int:
+        """Reserves a request with this text and returns the output tokens that it may use.
+
+        A request before it is settled as malformed with the complaint `after`: nobody asks again after a good answer.
+
+        Raises:
+            NotAsked: the price is unknown, the breaker is open, or a pocket is too small.
+        """
+        if self._open is not None:
+            self.settle("malformed", after)
+        at = self.clock.now()
+        tokens, amount_usd = self._afford(text, at)
+        self._pass_breaker(at)
+        request = _Request(uuid.uuid4().hex, Price(amount_usd), at)
+        hold = timedelta(seconds=self.candidate.route.timeout_s) + GRACE
+        over = self.stores.costs.reserve(self._planned(request), amount_usd, as_of=at, hold=hold)
+        if over is not None:
+            raise NotAsked(f"budget: {over.sentence}")
+        self._open = request
+        return tokens
+
+    @property
+    def reserved_at(self) -> datetime:
+        """The moment whose prices hold for the open request."""
+        return self._open.at if self._open else self.clock.now()
+
+    def sending(self) -> None:
+        """From here on the request may be charged."""
+        if self._open is not None:
+            self._open.sent = True
+
+    def hear(self, heard: Heard) -> None:
+        """The request brought an answer, good or bad, which is charged by its tokens."""
+        self.heard = heard
+        if self._open is not None:
+            self._open.heard = heard
+
+    def settle(self, outcome: Outcome, error: str = "", *, free: bool = False) -> None:
+        """Books the open request, if there is one, and frees the rest of its reserve.
+
+        An answer costs its tokens; without one the whole reserve is booked unless the request is known to be `free`.
+        """
+        if self._open is not None:
+            self._finish(self._open, outcome, error, free=free, answer_of=None)
+
+    def keep(self, answer_of: Callable[[Price, Heard], AnswerRecord]) -> AnswerRecord:
+        """Books the good answer and records it in one transaction; what comes back is the record that stands.
+
+        That is another process's, where it answered the same question first: whoever acts on it acts on what a replay says.
+        """
+        request = self._open
+        if request is None or request.heard is None:
+            raise PermanentFailure("an answer that nobody gave cannot be kept", value=self.key)
+        kept = self._finish(request, "ok", "", free=False, answer_of=answer_of)
+        if kept is None:
+            raise PermanentFailure("the ledger kept no answer", value=self.key)
+        return kept
+
+    def _finish(
+        self,
+        request: _Request,
+        outcome: Outcome,
+        error: str,
+        *,
+        free: bool,
+        answer_of: Callable[[Price, Heard], AnswerRecord] | None,
+    ) -> AnswerRecord | None:
+        price, heard = self._charged(request, free=free), request.heard
+        answer = answer_of(self.spent.price + price, heard) if answer_of and heard else None
+        finished = FinishedCall(
+            outcome=outcome,
+            usage=heard.usage if heard else Usage(),
+            cost_usd=price.cost_usd,
+            shadow_usd=price.shadow_usd,
+            latency_ms=heard.latency_ms if heard else 0,
+            error=_in_short(error, heard, outcome),
+        )
+        kept = insisting(
+            lambda: self.stores.costs.finish(
+                request.reservation, finished, as_of=self.clock.now(), answer=answer, counted=self._counted(finished)
+            )
+        )
+        self._open = None
+        self.spent.price += price
+        return kept
+
+    def _counted(self, finished: FinishedCall) -> Counted:
+        good = finished.outcome == "ok"
+        return Counted(
+            agent=self.purpose.skill,
+            route=self.candidate.route.name,
+            day=self.purpose.budget.day,
+            answers=int(good),
+            failures=int(not good),
+            cost_usd=finished.cost_usd,
+            latency_ms=finished.latency_ms,
+        )
+
+    def _charged(self, request: _Request, *, free: bool) -> Price:
+        if request.heard is not None and request.heard.bill is not None:
+            return Price(request.heard.bill.cost_usd, request.heard.bill.shadow_usd)
+        return Price() if free or not request.sent else request.reserved
+
+    def _afford(self, text: str, at: datetime) -> tuple[int, Decimal]:
+        """Output tokens and the most that a request with so many can cost, USD."""
+        bound, limits, left = input_tokens_bound(text), self.purpose.limits, self._left()
+        tokens, most = limits.output_tokens_max, self._most(bound, limits.output_tokens_max, at)
+        if most > left:
+            tokens = output_tokens_within(self.candidate.route, self.candidate.model, left, bound, at=at)
+            most = self._most(bound, tokens, at)
+        if tokens < limits.output_tokens_min:
+            raise NotAsked(
+                f"budget: the {left:f} USD that are left pay for {tokens} output tokens, fewer than {limits.output_tokens_min}"
+            )
+        return tokens, most
+
+    def _most(self, input_tokens: int, output_tokens: int, at: datetime) -> Decimal:
+        most = most_of(self.candidate.route, self.candidate.model, input_tokens, output_tokens, at=at)
+        if most is None:
+            raise NotAsked("the price is unknown")
+        return most
+
+    def _left(self) -> Decimal:
+        """What this question may still spend, USD; a pocket without calls left says so when it is asked for money."""
+        left, cap = self.stores.costs.left(self.purpose.budget), self.purpose.cap_usd
+        return left if cap is None else min(left, max(NOTHING, cap - self.spent.price.cost_usd))
+
+    def _pass_breaker(self, at: datetime) -> None:
+        if self.gate is None:
+            gate = self.stores.breakers.acquire(self.candidate.route.name, self.purpose.policy, as_of=at)
+            if gate == "open":
+                raise NotAsked("the breaker is open")
+            self.gate = gate
+
+    def _planned(self, request: _Request) -> PlannedCall:
+        purpose, candidate = self.purpose, self.candidate
+        return PlannedCall(
+            reservation=request.reservation,
+            budget=purpose.budget,
+            skill=purpose.skill,
+            skill_hash=purpose.skill_hash,
+            route=candidate.route.name,
+            model=candidate.model,
+            answer_key=self.key,
+        )
+
+
+def _in_short(error: str, heard: Heard | None, outcome: Outcome) -> str:
+    """The error with the raw answer behind it, so that a bad answer can be read later."""
+    if outcome == "ok" or heard is None or not heard.words:
+        return error[:ERROR_MAX]
+    return f"{error[:ERROR_MAX]} | the answer was: {heard.words[:WORDS_MAX]}"
