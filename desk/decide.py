@@ -18,7 +18,7 @@ def run_decide(label: str, *, as_json: bool) -> None:
     slot = due_or_refused(rules, (), label, now=now)
     day = slot.session.day
     finish(run_job(DECIDE, Span(day, day), config={"desk_decisions": {"config": {"slot": slot.label}}}))
-    with desk.ledger(DESK).session() as ledger:
+    with desk.ledger(DESK).reading() as ledger:
         decision = next(d for d in ledger.decisions(day, day) if d.slot == slot.label)
         intents = [f"{i.plan.action} {i.quantity} {i.plan.symbol}" for i in ledger.intents(day) if i.session == day]
     data = {"session": day, "slot": slot.label, "state": decision.state, "reason": decision.reason}

@@ -54,13 +54,12 @@ def _lake(desk: DeskResource) -> Iterator[str]:
 
 
 def _ledgers(desk: DeskResource) -> Iterator[str]:
-    from resources.ledger.engine import transaction
+    from resources.ledger.engine import reading
+    from resources.ledger.integrity import damage
 
     for lane in LANES:
-        with transaction(desk.engine(lane)) as connection:
-            found = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
-        if found != "ok":
-            yield f"{lane}: {found}"
+        with reading(desk.engine(lane)) as connection:
+            yield from (f"{lane}: {found}" for found in damage(connection))
 
 
 def _disk(desk: DeskResource) -> Iterator[str]:

@@ -249,6 +249,18 @@ def costs(
 
 
 @app.command()
+def fill(
+    first: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First session.")],
+    last: Annotated[datetime, typer.Option("--to", formats=_DAY, help="Last session.")],
+    as_json: Json = False,
+) -> None:
+    """Asks a model the analysts' questions of the past in batches at half price; run it again to collect."""
+    from desk.fill import run_fill
+
+    run_fill(first.date(), last.date(), as_json=as_json)
+
+
+@app.command()
 def skills(
     name: Annotated[str, typer.Argument(help="One skill; empty: all.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Say every problem; exit code 1 when there is one.")] = False,

@@ -22,7 +22,7 @@ def run_report(lane: str, session: date | None, *, as_json: bool) -> None:
 
 
 def _newest_settled(desk: DeskResource, lane: str) -> date:
-    with desk.ledger(lane).session() as ledger:
+    with desk.ledger(lane).reading() as ledger:
         close = ledger.latest_close(XNYS.last)
     if close is None:
         hint = "the postclose job settles the day" if lane == DESK else "desk backtest --from D --to D"

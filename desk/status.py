@@ -28,7 +28,7 @@ def run_status(lane: str, *, as_json: bool) -> None:
 
 
 def _book(desk: DeskResource, lane: str) -> dict[str, Any]:
-    with desk.ledger(lane).session() as ledger:
+    with desk.ledger(lane).reading() as ledger:
         close = ledger.latest_close(XNYS.last)
         halt = ledger.open_halt()
         decided = ledger.decisions(close.session, close.session) if close else []

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from resources.ledger.engine import Durability
     from resources.ledger.journal_files import JournalFiles
     from resources.ledger.store import SqlGateBook, SqlLedger
+    from resources.llm.batches import Batches
     from resources.llm.reasoner import DeskReasoner
     from trading_assets.execution.rules import Rules
     from trading_assets.market.ports import MarketData
@@ -131,6 +132,13 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             environment=os.environ,
             clock=RealClock(),
         )
+
+    def batches(self) -> Batches:
+        """Questions about the past at half price, handed in now and collected later."""
+        from resources.llm.batches import Batches
+        from resources.llm.routes import open_routes
+
+        return Batches(self.engine(DESK), open_routes(self.reasoning(), os.environ))
 
     def budgets(self, lane: str, *, work: str, backfill: str) -> Callable[[Session], Budget]:
         """For each session, what may be spent on the lane's work: from the day's pocket, or from the named backfill's."""

@@ -8,6 +8,7 @@ What is archived is always a prefix of the ids: it ends before the first message
 the slowest consumer that lives.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -246,7 +247,8 @@ def _message(row: dict[str, Any]) -> Message:
 
 def _lake_session(day: date) -> date:
     """The session under which the lake keeps messages of a day: itself, or the first after it."""
-    return day if day > XNYS.days[-1] else XNYS.next(day - timedelta(days=1)).day
+    place = bisect_left(XNYS.days, day)
+    return XNYS.days[place] if place < len(XNYS.days) else day
 
 
 def _key(number: int) -> str:

@@ -12,9 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from resources.ledger import schema as t
 from resources.ledger.engine import reading, transaction
+from resources.ledger.journal import append_entries
 from resources.ledger.text import canonical, digest_of, instant_of, instant_text, storable
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.journal import Json
+from trading_assets.execution.journaling import Change, change_entry
 
 _HEALTH = t.AGENT_HEALTH.c
 _COUNTERS = ("answers", "replays", "failures", "cost", "latency_ms")
@@ -122,9 +124,22 @@ class ParameterChanges:
         self._engine = engine
 
     def record(self, changes: Sequence[ParameterChange], *, as_of: datetime) -> None:
-        """Stores the changes in their order."""
+        """Stores the changes in their order, each with its journal entry."""
         with transaction(self._engine) as connection:
             add_parameter_changes(connection, changes, as_of=as_of)
+            told = (Change(change.name, change.before, change.after) for change in changes)
+            entries = [
+                change_entry(
+                    each,
+                    book=change.book,
+                    session=change.session,
+                    origin=change.origin,
+                    reason=change.reason,
+                    at=as_of,
+                )
+                for each, change in zip(told, changes, strict=True)
+            ]
+            append_entries(connection, entries)
 
     def latest(self, book: str) -> Mapping[str, ParameterChange]:
         """Each parameter that ever changed, with its newest change."""
@@ -145,7 +160,7 @@ class ParameterChanges:
 def add_parameter_changes(
     connection: sa.Connection, changes: Sequence[ParameterChange], *, as_of: datetime
 ) -> None:  # fmt: skip
-    """`ParameterChanges.record` on an open writing transaction.
+    """The rows of `ParameterChanges.record` on an open writing transaction; their journal entries are the caller's.
 
     Raises:
         PermanentFailure: nothing changed, or nobody says why.

@@ -83,7 +83,7 @@ class SqlLedgerSession:
 
     def _claim(self, decision: Decision) -> None:
         """Takes the slot; the unique index says who was first, and the transaction stays usable for whoever was not."""
-        row = {**asdict(decision), "as_of": decision.as_of.isoformat(), "book": self._book}
+        row = {**asdict(decision), "as_of": _utc(decision.as_of), "book": self._book}
         insert = _INSERTS[self._connection.dialect.name](t.DECISIONS)
         claim = insert.on_conflict_do_nothing(index_elements=["book", "session", "slot"]).returning(t.DECISIONS.c.id)
         if self._connection.execute(claim, row).first() is None:
@@ -102,7 +102,7 @@ class SqlLedgerSession:
         """See the port."""
         if self.close_of(close.session) is not None:
             return
-        self._insert(t.FILLS, [{**asdict(fill), "at": fill.at.isoformat(), "book": self._book} for fill in fills])
+        self._insert(t.FILLS, [{**asdict(fill), "at": _utc(fill.at), "book": self._book} for fill in fills])
         self._insert(t.DIVIDENDS, [{**asdict(paid), "book": self._book} for paid in dividends])
         row = {
             "book": self._book,

@@ -3,6 +3,7 @@
 A walk over the past tells its journal only: nobody listens to a backtest, and it may be walked again.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -13,12 +14,15 @@ from resources.ledger.journal import REWINDABLE, append_entries
 from resources.ledger.journal_files import JournalFiles
 from resources.ledger.wakeups import wake
 from trading_assets.core.calendar import XNYS
+from trading_assets.core.errors import DeskError
 from trading_assets.core.journal import Entry, Record
 from trading_assets.core.messages import Draft
 from trading_assets.execution import journaling
 from trading_assets.execution.journaling import Judged, Placed
 from trading_assets.execution.model import Fill, Order
 from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, SessionClose
+
+_LOG = logging.getLogger("desk.ledger")
 
 
 class Telling:
@@ -79,4 +83,8 @@ def tell_after_commit(engine: sa.Engine, records: Sequence[Record], files: Journ
         wake(engine)
         return
     told = records[-1].entry
-    publish(engine, [Draft(told.book, told.session, told.at, journaling.SENDER, alert)])
+    try:
+        publish(engine, [Draft(told.book, told.session, told.at, journaling.SENDER, alert)])
+    except DeskError as refused:
+        # What was to be told is committed: a caller that saw an error here would take it for undone.
+        _LOG.error("%s; and the alarm could not be published: %s", alert.sentence, refused)

@@ -74,9 +74,8 @@ async def run_command(
         async with asyncio.timeout(timeout_s):
             return await _talk(process, words.encode())
     finally:
-        # Everything that must happen happens before the first wait: a second cancellation may cut that short.
         _kill(process)
-        await asyncio.shield(_let_go(process))
+        await _to_its_end(asyncio.ensure_future(_let_go(process)))
 
 
 async def _talk(process: asyncio.subprocess.Process, words: bytes) -> Finished:
@@ -98,6 +97,18 @@ def _pipes(
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise OSError("the program has no pipes")
     return process.stdin, process.stdout, process.stderr
+
+
+async def _to_its_end(work: asyncio.Future[None]) -> None:
+    """Waits for the work however often the wait is cancelled (a cancel scope does so at each step), then passes that on."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError as again:
+            cancelled = again
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _let_go(process: asyncio.subprocess.Process) -> None:

@@ -15,7 +15,7 @@ from resources.llm.stores import Stores, insisting
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.ports import Clock
 from trading_assets.reasoning.model import Budget, Outcome, Usage
-from trading_assets.reasoning.ports import AnswerRecord, BreakerPolicy, FinishedCall, Gate, PlannedCall
+from trading_assets.reasoning.ports import AnswerRecord, BreakerPolicy, FinishedCall, Gate, OverBudget, PlannedCall
 from trading_assets.reasoning.settings import BudgetSettings
 
 NOTHING = Decimal(0)
@@ -106,16 +106,25 @@ class Meter:
         """
         if self._open is not None:
             self.settle("malformed", after)
-        at = self.clock.now()
-        tokens, amount_usd = self._afford(text, at)
+        at, bound = self.clock.now(), input_tokens_bound(text)
+        tokens = self.purpose.limits.output_tokens_max
+        most = self._most(bound, tokens, at)
         self._pass_breaker(at)
+        if most > self._cap_left or self._take(most, at) is not None:
+            tokens = self._fewer_tokens(bound, at)
+            over = self._take(self._most(bound, tokens, at), at)
+            if over is not None:
+                raise NotAsked(f"budget: {over.sentence}")
+        return tokens
+
+    def _take(self, amount_usd: Decimal, at: datetime) -> OverBudget | None:
+        """Reserves the amount in every pocket, or says which one is too small."""
         request = _Request(uuid.uuid4().hex, Price(amount_usd), at)
         hold = timedelta(seconds=self.candidate.route.timeout_s) + GRACE
         over = self.stores.costs.reserve(self._planned(request), amount_usd, as_of=at, hold=hold)
-        if over is not None:
-            raise NotAsked(f"budget: {over.sentence}")
-        self._open = request
-        return tokens
+        if over is None:
+            self._open = request
+        return over
 
     @property
     def reserved_at(self) -> datetime:
@@ -199,18 +208,15 @@ class Meter:
             return Price(request.heard.bill.cost_usd, request.heard.bill.shadow_usd)
         return Price() if free or not request.sent else request.reserved
 
-    def _afford(self, text: str, at: datetime) -> tuple[int, Decimal]:
-        """Output tokens and the most that a request with so many can cost, USD."""
-        bound, limits, left = input_tokens_bound(text), self.purpose.limits, self._left()
-        tokens, most = limits.output_tokens_max, self._most(bound, limits.output_tokens_max, at)
-        if most > left:
-            tokens = output_tokens_within(self.candidate.route, self.candidate.model, left, bound, at=at)
-            most = self._most(bound, tokens, at)
-        if tokens < limits.output_tokens_min:
-            raise NotAsked(
-                f"budget: the {left:f} USD that are left pay for {tokens} output tokens, fewer than {limits.output_tokens_min}"
-            )
-        return tokens, most
+    def _fewer_tokens(self, bound: int, at: datetime) -> int:
+        """The output tokens that the money lasts for, fewer than the settings would allow."""
+        left = min(self.stores.costs.left(self.purpose.budget), self._cap_left)
+        tokens = output_tokens_within(self.candidate.route, self.candidate.model, left, bound, at=at)
+        tokens = min(tokens, self.purpose.limits.output_tokens_max)
+        if tokens < self.purpose.limits.output_tokens_min:
+            least = self.purpose.limits.output_tokens_min
+            raise NotAsked(f"budget: {left:f} USD left pay for {tokens} output tokens, at least {least} are wanted")
+        return tokens
 
     def _most(self, input_tokens: int, output_tokens: int, at: datetime) -> Decimal:
         most = most_of(self.candidate.route, self.candidate.model, input_tokens, output_tokens, at=at)
@@ -218,10 +224,11 @@ class Meter:
             raise NotAsked("the price is unknown")
         return most
 
-    def _left(self) -> Decimal:
-        """What this question may still spend, USD; a pocket without calls left says so when it is asked for money."""
-        left, cap = self.stores.costs.left(self.purpose.budget), self.purpose.cap_usd
-        return left if cap is None else min(left, max(NOTHING, cap - self.spent.price.cost_usd))
+    @property
+    def _cap_left(self) -> Decimal:
+        """What the skill's own cap leaves for this question, USD."""
+        cap = self.purpose.cap_usd
+        return Decimal("Infinity") if cap is None else max(NOTHING, cap - self.spent.price.cost_usd)
 
     def _pass_breaker(self, at: datetime) -> None:
         if self.gate is None:

@@ -14,7 +14,20 @@ from tests.orchestration.homes import desk, done, living_in
 from trading_assets.core.settings import PROJECT, Home
 
 COMMANDS = [
-    *("backtest", "bars", "compact", "compile", "costs", "decide", "demo", "doctor", "documents", "halt", "ingest"),
+    *(
+        "backtest",
+        "bars",
+        "compact",
+        "compile",
+        "costs",
+        "decide",
+        "demo",
+        "doctor",
+        "documents",
+        "fill",
+        "halt",
+        "ingest",
+    ),
     *("journal", "leak-check", "messages", "regimes", "report", "resume", "run", "skills", "sql", "status", "ui"),
 ]
 REPORTING = sorted(set(COMMANDS) - {"halt", "resume", "ui"})

@@ -1,5 +1,6 @@
 """Briefs of a backfill by a model: asked over the wire, paid and recorded; then byte for byte from the record, with no wire."""
 
+import json
 import shutil
 from datetime import date
 from decimal import Decimal
@@ -15,7 +16,7 @@ from resources.ledger import schema as t
 from resources.ledger.engine import reading
 from tests.llm.actions import Action, answer, failing
 from tests.llm.server import ModelServer, Request
-from tests.orchestration.homes import AFTER_EVERYTHING
+from tests.orchestration.homes import AFTER_EVERYTHING, done
 from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.ports import Span
@@ -42,11 +43,14 @@ def configured(folder: Path, server: ModelServer, *, mode: str, **budget: object
     return folder
 
 
+def flaky(request: Request) -> Action:
+    """An opinion, or for every ninth question none."""
+    return failing("overloaded") if sum(request.raw) % 97 % 9 == 0 else opinion(request)
+
+
 def opinion(request: Request) -> Action:
-    """An opinion that depends on the question, so that mixed-up answers would show; every ninth question is refused."""
+    """An opinion that depends on the question, so that mixed-up answers would show."""
     number = sum(request.raw) % 97
-    if number % 9 == 0:
-        return failing("overloaded")
     cited = "p1" if '"p1' in request.raw.decode() or 'p1\\"' in request.raw.decode() else "r1"
     value = {"signal": number / 100, "confidence": 0.5, "reasons": [f"Reading number {number}."], "evidence": [cited]}
     return answer(value)
@@ -78,8 +82,8 @@ def test_a_backfill_by_a_model_replays_to_the_byte_without_a_network(
 ) -> None:
     by_rules = december()
     with ModelServer() as server:
-        server.script("anthropic", opinion)
-        server.script("openai", opinion)
+        server.script("anthropic", flaky)
+        server.script("openai", flaky)
         first = briefed(monkeypatch, configured(tmp_path / "config", server, mode="models"))
         assert first.success, first.failures
         asked = december()
@@ -99,6 +103,34 @@ def test_a_backfill_by_a_model_replays_to_the_byte_without_a_network(
     assert again.success, again.failures
     assert december().equals(asked)
     assert _spent() == spent
+
+
+@pytest.mark.usefixtures("keyed")
+def test_a_batch_fills_the_past_at_half_price_and_the_backfill_replays_it(
+    own_quarter: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handed in by one command, collected by the next, replayed by the asset: nothing is asked twice."""
+    words = ("fill", "--from", DECEMBER.first, "--to", DECEMBER.last, "--json")
+    with ModelServer() as server:
+        server.script("anthropic", opinion)
+        monkeypatch.setenv("DESK_CONFIG", str(configured(tmp_path / "config", server, mode="models")))
+        handed_in = json.loads(done(*words).out)
+        collected = json.loads(done(*words).out)
+        again = json.loads(done(*words).out)
+        live = [request for request in server.log if request.path.endswith("/messages")]
+    assert handed_in["questions"] == QUESTIONS
+    assert handed_in["recorded"] == 0
+    assert len(handed_in["waiting"]) == 1
+    assert collected["recorded"] > QUESTIONS / 2, "questions that are equal once they are masked are asked once"
+    assert again["recorded"] == 0
+    assert "every question has an answer" in again.values()
+    assert live == []
+    assert 0 < server.charged <= _spent() == Decimal(collected["cost_usd"])
+    assert {charge.batch for charge in server.charges} == {True}
+
+    replayed = briefed(monkeypatch, configured(tmp_path / "config", server, mode="replay_only"))
+    assert replayed.success, replayed.failures
+    assert set(december()["route"]) == {"anthropic"}
 
 
 def _spent() -> Decimal:

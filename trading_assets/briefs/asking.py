@@ -41,11 +41,7 @@ class Asked:
 
 def ask_briefs(reasoner: Reasoner, facts: Mapping[Session, Facts], budget_of: Callable[[Session], Budget]) -> Asked:
     """Every analyst's brief for each session; a session without facts is refused before anybody is asked."""
-    questions = {session: questions_at(known) for session, known in facts.items()}
-    for session, asked in questions.items():
-        if not asked:
-            raise _nothing_to_brief_on(session)
-    flat = [(session, question) for session, of in questions.items() for question in of]
+    flat = questions_of(facts)
     budgets = [budget_of(session) for session, _ in flat]
     answers = _answers(reasoner, [question for _, question in flat], budgets)
     result, briefs = Asked(), dict[Session, list[Brief]]()
@@ -58,6 +54,15 @@ def ask_briefs(reasoner: Reasoner, facts: Mapping[Session, Facts], budget_of: Ca
     for session, said in briefs.items():
         result.rows.extend(brief_rows(said, session.day))
     return result
+
+
+def questions_of(facts: Mapping[Session, Facts]) -> list[tuple[Session, Question]]:
+    """Every session's questions in order; DataNotReady for a session that has none."""
+    questions = {session: questions_at(known) for session, known in facts.items()}
+    for session, asked in questions.items():
+        if not asked:
+            raise _nothing_to_brief_on(session)
+    return [(session, question) for session, of in questions.items() for question in of]
 
 
 def _answers(

@@ -52,6 +52,11 @@ def questions_at(facts: Facts) -> tuple[Question, ...]:
     return tuple(question for question in (*technical, _breadth(facts)) if question is not None)
 
 
+def role_of(question: Question) -> Role[Any, Opinion]:
+    """Who is asked the question."""
+    return TECHNICAL if isinstance(question.inputs, TechnicalInputs) else BREADTH_ROLE
+
+
 def brief_of(question: Question, answer: Answer[Opinion]) -> Brief:
     """The answer as a brief; its citations become rows of the lake with the values that stand there."""
     return _brief(question, answer.value, answer.route, answer.model, answer.leakage, answer.key)

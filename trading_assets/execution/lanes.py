@@ -159,7 +159,7 @@ def store_booked(lane: Lane, span: Span) -> Mapping[str, Written]:
     """
     if not lane.walks:
         _settle_up_to(lane, span.last)
-    with lane.ledger.session() as ledger:
+    with lane.ledger.reading() as ledger:
         closes = ledger.closes(span.first, span.last)
         if lane.walks:
             _require_walked(closes, span)

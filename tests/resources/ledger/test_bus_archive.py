@@ -155,7 +155,8 @@ def test_weekends_and_stragglers_are_found_by_their_own_day(engine: sa.Engine, l
     archived(engine, lake, DAYS[5])
     assert stored(engine) == []
     assert texts(everything(engine, lake)) == ["saturday", "monday", "straggler"]
-    for day, text in ((saturday, "saturday"), (DAYS[4], "monday"), (DAYS[3], None)):
+    ends = ((date.min, None), (date.max, None))
+    for day, text in ((saturday, "saturday"), (DAYS[4], "monday"), (DAYS[3], None), *ends):
         found = everything(engine, lake, Window(first_session=day, last_session=day))
         assert texts(found) == ([text] if text else [])
 

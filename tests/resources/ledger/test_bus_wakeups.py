@@ -20,6 +20,8 @@ from tests.resources.ledger.bus_parts import NOW, Ears, ended, heard, note, run,
 # A look that is farther away than any wait: what arrives before has been woken.
 NEVER_LOOKS = 600.0
 PATIENCE = 10.0
+# What is done once in a look is done each time.
+SOON = 0.001
 
 
 def consumer(engine: sa.Engine, look_every_s: float = NEVER_LOOKS, name: str = "reader") -> Consumer:
@@ -147,7 +149,7 @@ def test_a_lost_wake_up_only_delays_until_the_next_look(engine: sa.Engine) -> No
 @pytest.mark.fault(24)
 def test_a_listener_that_was_dropped_misses_nothing_and_hears_again(engine: sa.Engine) -> None:
     """Drop, publish, reconnect: the next look finds everything, and after it wake-ups arrive again."""
-    with consumer(engine, look_every_s=0.05) as reader:
+    with consumer(engine, look_every_s=SOON) as reader:
         assert not reader.wait(0)
         for round_ in range(3):
             deafen(engine)
@@ -158,7 +160,7 @@ def test_a_listener_that_was_dropped_misses_nothing_and_hears_again(engine: sa.E
             reader._look_every_s = NEVER_LOOKS
             assert is_woken(engine, reader, "again")
             assert took(reader) == ["again"]
-            reader._look_every_s = 0.05
+            reader._look_every_s = SOON
 
 
 def deafen(engine: sa.Engine) -> None:
@@ -175,7 +177,7 @@ def deafen(engine: sa.Engine) -> None:
 @pytest.mark.fault(24)
 def test_a_silent_connection_is_replaced_after_a_message_without_a_wake_up(engine: sa.Engine) -> None:
     """A proxy or a firewall may let a connection look sound that brings nothing."""
-    with consumer(engine, look_every_s=0.05) as reader:
+    with consumer(engine, look_every_s=SOON) as reader:
         assert not reader.wait(0)
         silence(engine, reader)
         publish(engine, [note("unheard")])
