@@ -19,6 +19,7 @@ from resources.llm.exchange import Exchange, Malformed, Manner, manner_of
 from resources.llm.failures import Failure, failure_of
 from resources.llm.guarded import RouteModel
 from resources.llm.inquiry import Inquiry, answered, replayed, ruled
+from resources.llm.keys import scrubbed
 from resources.llm.meter import Heard, Meter, NotAsked, Price, Purpose, Spent
 from resources.llm.recording import Candidate, Recorded, record_of
 from resources.llm.routes import OpenRoute, model_of
@@ -144,6 +145,8 @@ class ModelDesk:
             tokens_max = meter.reserve(inquiry.text)
             value = await (await self._exchange(inquiry, meter)).answer(tokens_max)
         except NotAsked as passed_over:
+            if meter.gate == "trial":
+                self._stores.breakers.give_back(candidate.route.name, as_of=self._clock.now())
             tried.note(candidate, str(passed_over))
             return None
         except BaseException as error:
@@ -160,7 +163,9 @@ class ModelDesk:
     def _book_failure(self, meter: Meter, failure: Failure | None, error: BaseException) -> None:
         """Settles the request and tells the breaker; an unknown end may have been charged and counts as spent."""
         outcome = failure.outcome if failure else "lost"
-        meter.settle(outcome, failure.reason if failure else repr(error), free=failure is not None and _free(error))
+        meter.settle(
+            outcome, failure.reason if failure else scrubbed(repr(error)), free=failure is not None and _free(error)
+        )
         if failure is not None and meter.gate is not None:
             self._tell_breaker(meter, failure)
 

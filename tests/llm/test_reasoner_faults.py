@@ -299,6 +299,21 @@ def test_after_three_failures_a_route_is_left_alone_and_then_tried_once(any_desk
     assert (anthropic.state, anthropic.failures) == ("closed", 0)
 
 
+def test_a_trial_that_finds_no_money_leaves_the_trial_to_the_next_question(desk: Desk) -> None:
+    """Without it the route would stay closed for the whole lease although nobody was asked."""
+    desk.budget = {"calls_per_decision_max": 1}
+    desk.server.script("anthropic", failing("unauthorized"))
+    desk.server.script("openai", answer(GOOD))
+    reasoner = desk.reasoner()
+    reasoner.ask(JUDGE, seen(1), budget=desk.desk_money("d1"), as_of=NOON)
+    desk.clock.move(601)
+    desk.server.script("anthropic", answer(GOOD))
+    poor = answered(reasoner.ask(JUDGE, seen(2), budget=desk.desk_money("d1"), as_of=NOON))
+    assert poor.route == "rules"
+    rich = answered(reasoner.ask(JUDGE, seen(3), budget=desk.desk_money("d2"), as_of=NOON))
+    assert rich.route == "anthropic"
+
+
 def test_a_breaker_is_shared_with_other_reasoners_on_the_same_ledger(desk: Desk) -> None:
     desk.server.script("anthropic", failing("unauthorized"))
     desk.server.script("openai", answer(GOOD))
