@@ -13,6 +13,7 @@ import typer
 from desk.runner import prepare_home
 from resources.desk import LANES, DeskResource
 from trading_assets.core.errors import PermanentFailure
+from trading_assets.core.messages import BUS_MESSAGES
 from trading_assets.core.tables import FACTS, Table
 from trading_assets.execution.lanes import BOOKED, DECIDED
 
@@ -82,4 +83,4 @@ def _tables() -> Iterator[tuple[str, tuple[Table, ...]]]:
 
     yield FACTS, (*FACT_TABLES, *INTRADAY_TABLES, SOURCE_ANSWERS)
     for lane in LANES:
-        yield lane, (ANALYST_BRIEFS, *DECIDED, *BOOKED, BENCHMARK)
+        yield lane, (ANALYST_BRIEFS, *DECIDED, *BOOKED, BENCHMARK, BUS_MESSAGES)

@@ -380,7 +380,7 @@ def test_the_desks_own_book_can_never_be_walked_again(home: Path) -> None:
 def _race(home: str, gun: Barrier) -> str:
     """Another process of the desk that wants the same slot."""
     desk = lane(Path(home), "desk")
-    gun.wait()
+    gun.wait(60)
     try:
         decide_due(desk, slot_of(SPRING.first))
     except DuplicateDecision:

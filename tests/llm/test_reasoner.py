@@ -427,7 +427,7 @@ def test_questions_for_which_no_route_is_ready_are_forecast_for_the_rules(desk: 
 
 def test_an_interrupt_books_what_was_reserved_before_it_is_raised(desk: Desk, tmp_path: Path) -> None:
     code = """
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 from resources.ledger.engine import open_ledger
 from tests.llm.actions import hang
 from tests.llm.desks import *
@@ -435,7 +435,7 @@ with ModelServer() as server:
     server.script("anthropic", hang(20))
     desk = Desk(open_ledger(Path(sys.argv[1]) / "other.sqlite", durability="FULL"), server, Path(sys.argv[1]) / "s")
     def interrupt():
-        while not server.log: pass
+        while not server.log: time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
     threading.Thread(target=interrupt, daemon=True).start()
     try:
