@@ -100,6 +100,8 @@ def test_archived_messages_are_still_shown(home: Home, capsys: pytest.CaptureFix
 def test_following_prints_what_comes_until_it_is_interrupted(home: Home) -> None:
     sent(note("before"))
     code = (
+        # A shell's background job inherits an ignored interrupt.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from desk.messages import run_messages;"
         "run_messages('note', None, None, lane='desk', follow_on=True, archive_before=None, as_json=True)"
     )

@@ -428,6 +428,7 @@ def test_questions_for_which_no_route_is_ready_are_forecast_for_the_rules(desk: 
 def test_an_interrupt_books_what_was_reserved_before_it_is_raised(desk: Desk, tmp_path: Path) -> None:
     code = """
 import os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits an ignored one
 from resources.ledger.engine import open_ledger
 from tests.llm.actions import hang
 from tests.llm.desks import *
