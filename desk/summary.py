@@ -30,7 +30,7 @@ def show_summary(lane: str, *, as_json: bool) -> None:
     paths = {
         "report": str(home.reports / lane / last.isoformat() / "report.md"),
         "lake": str(home.lake),
-        "ledger": str(home.ledger(lane)),
+        "ledger": DeskResource().engine(lane).get_execution_options()["ledger"],
         "warehouse": str(home.warehouse / f"{lane}.duckdb"),
     }
     if as_json:
