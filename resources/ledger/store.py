@@ -19,6 +19,7 @@ from resources.ledger.journal_files import JournalFiles
 from resources.ledger.records import ParameterChange, add_parameter_changes
 from resources.ledger.state import put_state, state_value
 from resources.ledger.telling import Telling, tell_after_commit
+from resources.ledger.text import instant_text
 from trading_assets.core.calendar import NEW_YORK
 from trading_assets.core.errors import DuplicateDecision, PermanentFailure
 from trading_assets.core.journal import canonical
@@ -83,7 +84,7 @@ class SqlLedgerSession:
 
     def _claim(self, decision: Decision) -> None:
         """Takes the slot; the unique index says who was first, and the transaction stays usable for whoever was not."""
-        row = {**asdict(decision), "as_of": _utc(decision.as_of), "book": self._book}
+        row = {**asdict(decision), "as_of": instant_text(decision.as_of), "book": self._book}
         insert = _INSERTS[self._connection.dialect.name](t.DECISIONS)
         claim = insert.on_conflict_do_nothing(index_elements=["book", "session", "slot"]).returning(t.DECISIONS.c.id)
         if self._connection.execute(claim, row).first() is None:
@@ -102,7 +103,7 @@ class SqlLedgerSession:
         """See the port."""
         if self.close_of(close.session) is not None:
             return
-        self._insert(t.FILLS, [{**asdict(fill), "at": _utc(fill.at), "book": self._book} for fill in fills])
+        self._insert(t.FILLS, [{**asdict(fill), "at": instant_text(fill.at), "book": self._book} for fill in fills])
         self._insert(t.DIVIDENDS, [{**asdict(paid), "book": self._book} for paid in dividends])
         row = {
             "book": self._book,
@@ -188,7 +189,7 @@ class SqlLedgerSession:
 
     def add_halt(self, cause: str, *, as_of: datetime) -> None:
         """See the port."""
-        row = {"book": self._book, "cause": cause, "at": _utc(as_of)}
+        row = {"book": self._book, "cause": cause, "at": instant_text(as_of)}
         number: int = self._connection.execute(t.HALTS.insert().returning(t.HALTS.c.id), row).scalar_one()
         self._telling.halted(Halt(number, cause, as_of.astimezone(UTC)))
 
@@ -200,7 +201,7 @@ class SqlLedgerSession:
             raise PermanentFailure(
                 "only the open halt can be acknowledged, with a reason", value=halt_id, bound=open_now
             )
-        row = {"halt_id": halt_id, "reason": reason, "at": _utc(as_of)}
+        row = {"halt_id": halt_id, "reason": reason, "at": instant_text(as_of)}
         self._connection.execute(t.ACKNOWLEDGEMENTS.insert(), row)
         self._telling.resumed(halt, reason, at=as_of)
 
@@ -282,7 +283,7 @@ class SqlLedgerSession:
             "ruling": verdict.ruling,
             "quantity": verdict.quantity,
             "verdict": verdict.model_dump_json(),
-            "at": _utc(decision.as_of),
+            "at": instant_text(decision.as_of),
         }
 
     def _position_row(self, close: SessionClose, held: Position) -> dict[str, Any]:
@@ -336,7 +337,7 @@ class SqlGateBook:
                 "version": record.version,
                 "passed": record.passed,
                 "failures": json.dumps(record.failures),
-                "at": _utc(as_of),
+                "at": instant_text(as_of),
             }
             for record in records
         ]
@@ -360,11 +361,6 @@ class SqlGateBook:
             )
             for row in rows
         }
-
-
-def _utc(instant: datetime) -> str:
-    """Instants that are compared as text must share one offset."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _decision(row: Any) -> Decision:
