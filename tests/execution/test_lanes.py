@@ -1,11 +1,10 @@
 """The two lanes: a walk that can be cut, interrupted and repeated, and a desk that decides the due slot once and nothing else."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from multiprocessing import get_context
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from random import Random
 
@@ -36,6 +35,7 @@ from trading_assets.briefs.rows import brief_rows
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.errors import DataNotReady, DuplicateDecision, GateClosed, PermanentFailure, SlotRefused
 from trading_assets.core.ports import GateRecord, Span
+from trading_assets.core.settings import PROJECT
 from trading_assets.core.slots import slots_of
 from trading_assets.execution.lanes import BOOKED, DECIDED, BacktestWalk, Lane, decide_due, due_or_refused, store_booked
 from trading_assets.market.model import DAILY_BARS
@@ -378,24 +378,34 @@ def test_the_desks_own_book_can_never_be_walked_again(home: Path) -> None:
     assert decided(desk, SPRING)["theses"].height
 
 
-def _race(home: str, gun: Barrier) -> str:
-    """Another process of the desk that wants the same slot."""
+def race(home: str) -> None:
+    """What another process of the desk does that wants the same slot: it says when it is ready, and how it went."""
     desk = lane(Path(home), "desk")
-    gun.wait(60)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
     try:
         decide_due(desk, slot_of(SPRING.first))
     except DuplicateDecision:
-        return "refused"
-    return "decided"
+        sys.stdout.write("refused\n")
+    else:
+        sys.stdout.write("decided\n")
 
 
 def test_two_processes_that_race_for_a_slot_make_one_decision(home: Path) -> None:
-    desk, context = lane(home, "desk"), get_context("spawn")
-    # An executor says at once when one of its processes died; a pool would wait for it.
-    with context.Manager() as manager, ProcessPoolExecutor(2, mp_context=context) as racers:
-        gun = manager.Barrier(2)
-        told = list(racers.map(_race, [str(home)] * 2, [gun] * 2))
-    assert sorted(told) == ["decided", "refused"]
+    desk = lane(home, "desk")
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from tests.execution.test_lanes import race; race(sys.argv[1])",
+        str(home),
+    ]
+    pipe = subprocess.PIPE
+    racers = [subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
+    ready = [racer.stdout.readline() for racer in racers if racer.stdout]
+    told = [racer.communicate("go\n") for racer in racers]
+    assert ready == ["ready\n"] * 2, told
+    assert sorted(out for out, _ in told) == ["decided\n", "refused\n"], told
     with desk.ledger.session() as ledger:
         assert len(ledger.decisions(SPRING.first, SPRING.first)) == 1
         placed = [order for order, _ in ledger.orders_placed(SPRING.first, SPRING.first)]
