@@ -113,7 +113,7 @@ def _universes(desk: DeskResource, span: Span) -> None:
 
 
 def _briefs(desk: DeskResource, span: Span) -> None:
-    from trading_assets.briefs.assets import BEFORE_OPEN
+    from trading_assets.briefs.asking import BEFORE_OPEN
     from trading_assets.briefs.facts import FactBook
     from trading_assets.briefs.model import ANALYST_BRIEFS
     from trading_assets.briefs.questions import rules_briefs

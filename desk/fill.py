@@ -10,11 +10,8 @@ from desk.output import show
 from desk.runner import prepare_home
 from resources.clock import RealClock
 from resources.desk import BACKTEST, DeskResource
-from trading_assets.briefs.asking import questions_of
-from trading_assets.briefs.assets import BEFORE_OPEN
-from trading_assets.briefs.facts import FactBook
+from trading_assets.briefs.asking import facts_before_open, questions_of
 from trading_assets.briefs.questions import role_of
-from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import ConfigurationError
 from trading_assets.core.ports import Span
 from trading_assets.reasoning.ports import OverBudget
@@ -51,9 +48,7 @@ def _inquiries(desk: DeskResource, span: Span) -> "list[Inquiry[Any, Any]]":
         raise ConfigurationError(
             "models are not asked", value="mode: rules", hint="config/reasoning.yaml: mode: models"
         )
-    sessions = XNYS.sessions(span.first, span.last)
-    book = FactBook.load(desk.lake(), span, as_of=sessions[-1].open - BEFORE_OPEN)
-    facts = {session: book.at(session.open - BEFORE_OPEN) for session in sessions}
+    facts = facts_before_open(desk.lake(), span)
     name = f"briefs-{span.first}-{span.last}"
     budget_of, skills = desk.budgets(BACKTEST, work="briefs", backfill=name), desk.skills().take()
     return [

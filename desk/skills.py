@@ -10,16 +10,13 @@ import typer
 from pydantic import ValidationError
 
 from desk.output import say, show, table
-from trading_assets.agents import SCHEMAS
+from trading_assets.agents import DOCTRINE, SCHEMAS, SKILLS
 from trading_assets.core.errors import ConfigurationError, DeskError, PermanentFailure
-from trading_assets.core.settings import PROJECT
 from trading_assets.reasoning.output_contract import table_of
 from trading_assets.reasoning.prompts import Prompt, render
 from trading_assets.reasoning.skill_files import contents, folders
 from trading_assets.reasoning.skills import Skill, SkillSet, SkillShelf, read_skill
 
-SKILLS = PROJECT / "skills"
-DOCTRINE = PROJECT / "context" / "philosophy.md"
 _SAMPLES = "samples/"
 _HASH_SHOWN = 12
 

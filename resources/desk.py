@@ -19,7 +19,7 @@ from trading_assets.core.calendar import NEW_YORK, Session
 from trading_assets.core.journal import Json
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import load_preferences
-from trading_assets.core.settings import PROJECT, Home, Settings, config_folder, desk_home, load_settings
+from trading_assets.core.settings import Home, Settings, config_folder, desk_home, load_settings
 from trading_assets.market.universe.listings import check_lives
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def skills(self) -> SkillShelf:
         """The folders in `skills/`, with the doctrine that every agent reads."""
-        from trading_assets.agents import SCHEMAS
+        from trading_assets.agents import DOCTRINE, SCHEMAS, SKILLS
         from trading_assets.reasoning.skills import SkillShelf
 
-        return SkillShelf(PROJECT / "skills", PROJECT / "context" / "philosophy.md", schemas=SCHEMAS)
+        return SkillShelf(SKILLS, DOCTRINE, schemas=SCHEMAS)
 
     def reasoner(self) -> DeskReasoner:
         """Asks models, or the rules; to be closed. Money is spent in real time, whatever DESK_CLOCK says."""

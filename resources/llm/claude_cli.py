@@ -17,7 +17,6 @@ from pydantic_ai.exceptions import (
     ModelConnectionError,
     ModelQuotaExceededError,
     ModelRequestRejectedError,
-    ModelTimeoutError,
 )
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model, ModelRequestParameters
@@ -25,8 +24,8 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from resources.llm.cli_words import Texts, count_of, error_of_status, object_of, texts_of
-from resources.llm.commands import Finished, TooMuchOutput, empty_room, run_command, scrubbed_environment
+from resources.llm.cli_words import Texts, as_route_failures, count_of, error_of_status, object_of, texts_of
+from resources.llm.commands import Finished, empty_room, run_command, scrubbed_environment
 from resources.llm.guarded import UndocumentedReply
 from resources.llm.keys import Key
 from resources.llm.routes import CLAUDE_TOKEN
@@ -90,20 +89,11 @@ class ClaudeCliModel(Model):
             raise ModelRequestRejectedError(self._name, "the doctrine is longer than a command line can carry")
         with empty_room() as room:
             environment = scrubbed_environment(self._environment, room, self._extra(settings))
-            try:
+            timeout_s = self._route.timeout_s
+            with as_route_failures("claude", self._name, timeout_s):
                 return await run_command(
-                    arguments,
-                    texts.user,
-                    environment=environment,
-                    folder=room / "work",
-                    timeout_s=self._route.timeout_s,
+                    arguments, texts.user, environment=environment, folder=room / "work", timeout_s=timeout_s
                 )
-            except TimeoutError as late:
-                raise ModelTimeoutError(self._name, f"claude took more than {self._route.timeout_s} s") from late
-            except TooMuchOutput as flood:
-                raise UndocumentedReply(f"claude wrote {flood}") from flood
-            except OSError as broken:
-                raise ModelConnectionError(self._name, f"claude did not start: {broken}", phase="connect") from broken
 
     def _arguments(self, system: str, parameters: ModelRequestParameters) -> Sequence[str]:
         arguments = [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelAuthenticationError,
+    ModelConnectionError,
     ModelHTTPError,
     ModelNotFoundError,
     ModelOverloadedError,
@@ -17,9 +19,13 @@ from pydantic_ai.exceptions import (
     ModelRateLimitError,
     ModelRequestRejectedError,
     ModelServerError,
+    ModelTimeoutError,
     UserError,
 )
 from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, TextPart, UserPromptPart
+
+from resources.llm.commands import TooMuchOutput
+from resources.llm.guarded import UndocumentedReply
 
 _CATEGORIES: Mapping[int, type[ModelAPIError]] = {
     400: ModelRequestRejectedError,
@@ -32,6 +38,19 @@ _CATEGORIES: Mapping[int, type[ModelAPIError]] = {
     503: ModelOverloadedError,
     529: ModelOverloadedError,
 }
+
+
+@contextmanager
+def as_route_failures(program: str, model: str, timeout_s: float) -> Iterator[None]:
+    """What goes wrong while the program runs, raised as the failure of a route."""
+    try:
+        yield
+    except TimeoutError as late:
+        raise ModelTimeoutError(model, f"{program} took more than {timeout_s} s") from late
+    except TooMuchOutput as flood:
+        raise UndocumentedReply(f"{program} wrote {flood}") from flood
+    except OSError as broken:
+        raise ModelConnectionError(model, f"{program} did not start: {broken}", phase="connect") from broken
 
 
 @dataclass(frozen=True, slots=True)

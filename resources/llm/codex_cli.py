@@ -22,7 +22,6 @@ from pydantic_ai.exceptions import (
     ModelQuotaExceededError,
     ModelRateLimitError,
     ModelServerError,
-    ModelTimeoutError,
 )
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model, ModelRequestParameters
@@ -31,8 +30,8 @@ from pydantic_ai.profiles.openai import OpenAIJsonSchemaTransformer
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from resources.llm.cli_words import Texts, count_of, object_of, texts_of
-from resources.llm.commands import Finished, TooMuchOutput, empty_room, run_command, scrubbed_environment
+from resources.llm.cli_words import Texts, as_route_failures, count_of, object_of, texts_of
+from resources.llm.commands import Finished, empty_room, run_command, scrubbed_environment
 from resources.llm.guarded import UndocumentedReply
 from trading_assets.reasoning.settings import RouteSettings
 
@@ -101,16 +100,11 @@ class CodexCliModel(Model):
             environment = scrubbed_environment(self._environment, room, {"CODEX_HOME": self._sign_in(room)})
             if self._route.base_url is not None:
                 environment[KEY_VARIABLE] = "none"
-            try:
+            timeout_s = self._route.timeout_s
+            with as_route_failures("codex", self._name, timeout_s):
                 return await run_command(
-                    arguments, words, environment=environment, folder=room / "work", timeout_s=self._route.timeout_s
+                    arguments, words, environment=environment, folder=room / "work", timeout_s=timeout_s
                 )
-            except TimeoutError as late:
-                raise ModelTimeoutError(self._name, f"codex took more than {self._route.timeout_s} s") from late
-            except TooMuchOutput as flood:
-                raise UndocumentedReply(f"codex wrote {flood}") from flood
-            except OSError as broken:
-                raise ModelConnectionError(self._name, f"codex did not start: {broken}", phase="connect") from broken
 
     def _sign_in(self, room: Path) -> str:
         """Where the program finds the subscription's sign-in; another address needs none."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from desk.skills import DOCTRINE, SKILLS, renderings, run_skills, shelf
+from desk.skills import renderings, run_skills, shelf
 from tests.reasoning.outside import PROJECT
-from trading_assets.agents import SCHEMAS
+from trading_assets.agents import DOCTRINE, SCHEMAS, SKILLS
 from trading_assets.briefs.questions import BREADTH_ROLE, TECHNICAL
 from trading_assets.core.errors import ConfigurationError
 from trading_assets.reasoning.output_contract import disagreements, has_table

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 
-from trading_assets.briefs.facts import Facts
+from trading_assets.briefs.facts import FactBook, Facts
 from trading_assets.briefs.model import Brief
 from trading_assets.briefs.questions import BREADTH_ROLE, TECHNICAL, Question, brief_of, questions_at
 from trading_assets.briefs.roles import BreadthInputs, Opinion, TechnicalInputs
 from trading_assets.briefs.rows import brief_rows
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import DataNotReady
+from trading_assets.core.ports import Lake, Span
 from trading_assets.reasoning.model import Abstention, Answer, Budget, In, Out, Role
 from trading_assets.reasoning.ports import Reasoner
+
+BEFORE_OPEN = timedelta(hours=1)
 
 
 @dataclass
@@ -54,6 +58,13 @@ def ask_briefs(reasoner: Reasoner, facts: Mapping[Session, Facts], budget_of: Ca
     for session, said in briefs.items():
         result.rows.extend(brief_rows(said, session.day))
     return result
+
+
+def facts_before_open(lake: Lake, span: Span) -> dict[Session, Facts]:
+    """What is known an hour before the open of each session of the span."""
+    sessions = XNYS.sessions(span.first, span.last)
+    book = FactBook.load(lake, span, as_of=sessions[-1].open - BEFORE_OPEN)
+    return {session: book.at(session.open - BEFORE_OPEN) for session in sessions}
 
 
 def questions_of(facts: Mapping[Session, Facts]) -> list[tuple[Session, Question]]:

@@ -1,7 +1,6 @@
 """Analyst briefs as assets, one for each lane."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -9,13 +8,11 @@ import dagster as dg
 from resources.desk import DeskResource
 from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import SINGLE_RUN, key_of, spec, stored
-from trading_assets.core.calendar import XNYS
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.partitions import KNOWN_BEFORE, span_of
 from trading_assets.regimes.model import REGIME_LABELS
 
-BEFORE_OPEN = timedelta(hours=1)
 BACKFILL_TAG = "dagster/backfill"
 _FACTS = (DAILY_BARS, INDICATORS, BREADTH, REGIME_LABELS)
 
@@ -38,13 +35,10 @@ def brief_assets(lane: str) -> Sequence[Any]:
     )
     def analyst_briefs(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Asks the analysts for each session of the run, as of an hour before its open."""
-        from trading_assets.briefs.asking import ask_briefs
-        from trading_assets.briefs.facts import FactBook
+        from trading_assets.briefs.asking import ask_briefs, facts_before_open
 
         span, lake = span_of(context.partition_keys), desk.lake()
-        sessions = XNYS.sessions(span.first, span.last)
-        book = FactBook.load(lake, span, as_of=sessions[-1].open - BEFORE_OPEN)
-        facts = {session: book.at(session.open - BEFORE_OPEN) for session in sessions}
+        facts = facts_before_open(lake, span)
         run = context.run.tags.get(BACKFILL_TAG, context.run_id)
         with desk.reasoner() as reasoner, reasoner.cycle():
             asked = ask_briefs(reasoner, facts, desk.budgets(lane, work="briefs", backfill=run))
