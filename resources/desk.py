@@ -156,10 +156,12 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def rules(self, lane: str) -> Rules:
         """Settings and limits that stay fixed for a run of the lane."""
+        from trading_assets.briefs.settings import load_agents
         from trading_assets.execution.rules import Rules
 
         preferences, limits_hash = load_preferences(config_folder() / "preferences.yaml")
-        return Rules(lane, self.settings(), preferences, limits_hash)
+        agents = load_agents(config_folder())
+        return Rules(lane, self.settings(), preferences, limits_hash, agents)
 
     def market_data(
         self, provider: str | None = None, files_path: str | None = None, seed: int | None = None

@@ -24,6 +24,7 @@ from trading_assets.briefs.facts import FACT_TABLES, FactBook
 from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
 from trading_assets.briefs.questions import rules_briefs
 from trading_assets.briefs.rows import brief_rows
+from trading_assets.briefs.settings import load_agents
 from trading_assets.core.calendar import XNYS, Session, days_of
 from trading_assets.core.ports import GateBook, GateRecord, Lake, Span
 from trading_assets.core.preferences import load_preferences
@@ -124,7 +125,7 @@ def lane(home: Path, book: str = "backtest", *, of: Market | None = None) -> Lan
 def rules(book: str = "backtest") -> Rules:
     """The project's own settings and limits."""
     preferences, limits_hash = load_preferences(PROJECT / "config" / "preferences.yaml")
-    return Rules(book, load_settings(PROJECT / "config"), preferences, limits_hash)
+    return Rules(book, load_settings(PROJECT / "config"), preferences, limits_hash, load_agents(PROJECT / "config"))
 
 
 def with_cash(where: Lane, cash: float) -> Lane:

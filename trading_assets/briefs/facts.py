@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -59,13 +59,26 @@ class SymbolFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything knowable at `as_of`; `session` is the newest closed session among them."""
+    """Everything knowable at `as_of`; `session` is the newest closed session among them.
+
+    Args:
+        news: By symbol (or MARKET), rows of NEWS of the last ten sessions, oldest first.
+        macro: By series, rows of MACRO_SERIES of the last 90 days, newest vintage of each observation, oldest first.
+        correlations: Rows of CORRELATIONS of `session`.
+        liquidity: By symbol, the row of LIQUIDITY_REGIMES of `session`.
+        intraday: By symbol, the newest row of INTRADAY_FEATURES of the session that is being decided.
+    """
 
     as_of: datetime
     session: date | None
     symbols: Mapping[str, SymbolFacts]
     breadth: Row | None
     market_regime: Row | None
+    news: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    macro: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    correlations: tuple[Row, ...] = ()
+    liquidity: Mapping[str, Row] = field(default_factory=dict)
+    intraday: Mapping[str, Row] = field(default_factory=dict)
 
 
 def numbers(row: Row, *columns: str) -> dict[str, float] | None:

@@ -34,6 +34,10 @@ class Preferences(Strict):
     daily_loss_reduce_only_fraction: Annotated[float, Field(gt=0, le=0.10)] = 0.02
     daily_loss_halt_fraction: Annotated[float, Field(gt=0, le=0.10)] = 0.04
     drawdown_halt_fraction: Annotated[float, Field(gt=0, le=0.10)] = 0.08
+    related_risk_fraction_max: Annotated[float, Field(gt=0, le=0.10)] = 0.01
+    short_selling: bool = False
+    short_exposure_fraction_max: Annotated[float, Field(ge=0, le=1)] = 0.25
+    add_to_losers: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

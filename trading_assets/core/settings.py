@@ -12,7 +12,15 @@ from pydantic import Field, field_validator, model_validator
 from trading_assets.core.strict_yaml import Strict, load_model
 
 ProviderName = Literal["embedded", "files", "yfinance", "simulated", "ib"]
-StrategyName = Literal["momentum_breakout", "mean_reversion", "pullback"]
+StrategyName = Literal[
+    "momentum_breakout",
+    "mean_reversion",
+    "pullback",
+    "sector_rotation",
+    "vwap_momentum",
+    "correlation_convergence",
+    "narrative_momentum",
+]
 Symbol = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.\-]{0,14}$")]
 PROJECT = Path(__file__).parents[2]
 

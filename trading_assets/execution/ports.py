@@ -13,13 +13,18 @@ from decimal import Decimal
 from typing import Protocol
 
 from trading_assets.execution.model import Book, Fill, Order
-from trading_assets.plans.model import TradePlan
+from trading_assets.plans.model import Proposal, TradePlan
 from trading_assets.signatures.model import Verdict
+from trading_assets.theses.memory.model import Lesson
+from trading_assets.theses.model import Mind
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decided slot. Unique by (book, session, slot): the ledger refuses a second one."""
+    """One decided slot. Unique by (book, session, slot): the ledger refuses a second one.
+
+    `mind_digest` is the sha256 of the canonical JSON of the mind that the slot left behind; empty where it left none.
+    """
 
     session: date
     slot: str
@@ -29,6 +34,16 @@ class Decision:
     plans: int
     vetoes: int
     limits_hash: str
+    mind_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a slot that must be readable later: an agent that stayed silent, a citation that did not match."""
+
+    title: str
+    sentence: str
+    symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +103,34 @@ class LedgerSession(Protocol):
         judged: Sequence[tuple[TradePlan, Verdict]],
         intents: Sequence[Intent],
         orders: Sequence[Order],
+        *,
+        mind: Mind | None = None,
+        remarks: Sequence[Remark] = (),
     ) -> None:
-        """Stores a decided slot: every plan's verdict, vetoes too, intents and orders; DuplicateDecision when the slot has one."""
+        """Stores a decided slot: every plan's verdict, vetoes too, intents, orders and the mind after it.
+
+        Remarks become journal entries of the slot. DuplicateDecision when the slot has a decision.
+        """
+        ...
+
+    def mind(self, before: datetime) -> Mind:
+        """The mind that the newest slot before an instant left behind; an empty one for a book that never thought."""
+        ...
+
+    def add_lessons(self, lessons: Sequence[Lesson]) -> None:
+        """Stores lessons and tells them in the journal; a trade that has one keeps it."""
+        ...
+
+    def lessons(self, known_by: datetime) -> Sequence[Lesson]:
+        """Lessons that were knowable at an instant, in the order in which they became so."""
+        ...
+
+    def propose(self, proposal: Proposal) -> None:
+        """Stores a proposal and tells it in the journal; the same one twice is one."""
+        ...
+
+    def proposals(self, after: datetime, until: datetime) -> Sequence[Proposal]:
+        """Proposals made after one instant and not after another."""
         ...
 
     def decisions(self, first: date, last: date) -> Sequence[Decision]:

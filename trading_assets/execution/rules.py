@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from trading_assets.briefs.settings import AgentsSettings
 from trading_assets.core.money import usd
 from trading_assets.core.preferences import Preferences
 from trading_assets.core.settings import Settings
@@ -11,12 +12,13 @@ from trading_assets.execution.model import Book, Costs
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What stays fixed while the desk walks: the book's name, settings, limits and their hash."""
+    """What stays fixed while the desk walks: the book's name, settings, limits, their hash, and who thinks."""
 
     book: str
     settings: Settings
     preferences: Preferences
     limits_hash: str
+    agents: AgentsSettings
 
     @property
     def costs(self) -> Costs:

@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from trading_assets.plans.model import PlanSide
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Shares held, what they are worth, and which strategy bought them when."""
+    """Shares held, what they are worth, and which strategy bought them when.
+
+    `quantity` and `value` are negative for a short position. `entry` is the average price paid, `stop` and `target` those that
+    rest at the broker, USD in today's share count; `base_quantity` is the size of the first entry.
+    """
 
     symbol: str
     quantity: int
@@ -16,6 +22,17 @@ class Holding:
     strategy: str
     opened: date
     sessions_held: int
+    thesis_id: str = ""
+    entry: Decimal | None = None
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    base_quantity: int = 0
+    pair: str = ""
+
+    @property
+    def side(self) -> PlanSide:
+        """Long or short."""
+        return "long" if self.quantity > 0 else "short"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,10 @@ def plan_rows(plans: Sequence[TradePlan], slot: Slot) -> list[dict[str, object]]
     """The plans as rows of TRADE_PLANS."""
     return [
         {
-            **plan.model_dump(exclude={"as_of", "reasons"}),
+            **plan.model_dump(exclude={"as_of", "reasons", "votes"}),
             "plan_id": plan.id,
             "plan_digest": plan.digest,
+            "votes": json.dumps(dict(plan.votes), sort_keys=True),
             "reasons": json.dumps(plan.reasons, ensure_ascii=False),
             "knowable_at": slot.at,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
@@ -39,7 +39,8 @@ class Role(Generic[In, Out]):
     """Who is asked: a skill (`skills/<skill>/SKILL.md`) with its types, and the deterministic member that answers without a model.
 
     `rules` returns None where the inputs do not allow an opinion. `check` compares an answer with its inputs (a citation that was
-    not given, a symbol outside the list) and returns the complaint, or None; a complaint makes the answer malformed.
+    not given, a symbol outside the list) and returns the complaint, or None; a complaint makes the answer malformed. Questions of a
+    `panel` role may share one prompt where that is cheaper.
     """
 
     skill: str
@@ -47,6 +48,7 @@ class Role(Generic[In, Out]):
     output: type[Out]
     rules: Callable[[In], Out | None] | None = None
     check: Callable[[In, Out], str | None] | None = None
+    panel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,16 @@ class Answer(Generic[Out]):
     cached: bool
     leakage: Leakage
     failed: tuple[Attempt, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[In, Out]):
+    """One typed question, ready to be asked beside others."""
+
+    role: Role[In, Out]
+    inputs: In
+    budget: Budget
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from trading_assets.reasoning.model import Abstention, Answer, Budget, In, Out, Outcome, Role, Usage
+from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, In, Out, Outcome, Role, Usage
 
 Gate = Literal["pass", "trial", "open"]
 
@@ -155,4 +155,13 @@ class Reasoner(Protocol):
         as_of: Sequence[datetime],
     ) -> Sequence[Answer[Out] | Abstention]:
         """Many questions of one role at once, answers in their order; one budget for all, or one for each question."""
+        ...
+
+    def gather(
+        self, asks: Sequence[Ask[Any, Any]], *, within: timedelta | None = None
+    ) -> Sequence[Answer[Any] | Abstention]:
+        """Questions of different roles side by side, answers in their order.
+
+        Who has not answered `within` that time is left alone, and the rules answer for it.
+        """
         ...

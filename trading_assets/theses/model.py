@@ -1,48 +1,298 @@
-"""A thesis: a claim with a horizon, a confidence and the price that proves it wrong."""
+"""Theses as a graph that remembers: claims with confidence in log-odds, what speaks for and against them, and how they ended.
 
+Confidence is p = 1 / (1 + exp(-L)) with L(t) = prior + sum of contributions, each halved every half-life of the thesis's horizon.
+Models propose evidence; code does this arithmetic (`graph.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, SYMBOL, Column, Table
 
-Direction = Literal["long", "avoid"]
+Direction = Literal["long", "short"]
+Horizon = Literal["intraday", "swing", "position"]
+Status = Literal["active", "weak", "conflicted", "ended"]
+Outcome = Literal["confirmed", "invalidated", "expired", "delisted", "given_up"]
+EdgeKind = Literal["supports", "contradicts", "correlated", "anti_correlated", "ordered_as"]
+EventKind = Literal["formed", "reinforced", "contradicted", "conflict", "cycle"] | Outcome
+Bucket = Literal["small", "medium", "large"]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class Thesis(BaseModel):
-    """What the desk believes of one symbol at one slot."""
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Contribution(_Value):
+    """What one source last added to a thesis, in log-odds at `at`; positive speaks for the thesis."""
+
+    source: str
+    log_odds: float
+    at: AwareDatetime
+
+
+class Thesis(_Value):
+    """A claim about one symbol: that it reaches `target` before it closes beyond `invalidation`, by the session `expires`.
+
+    USD in the share count of `formed`; `split_ratio` is the product of the splits since. `author` is the route that formed it.
+    """
 
     id: str
-    session: date
-    slot: str
     symbol: str
-    claim: str
     direction: Direction
-    horizon_sessions: Annotated[int, Field(ge=1)]
+    claim: str
+    horizon: Horizon
+    formed: date
+    formed_slot: str
+    formed_at: AwareDatetime
+    expires: date
+    reference: Annotated[Decimal, Field(gt=0)]
     target: Annotated[Decimal, Field(gt=0)]
     invalidation: Annotated[Decimal, Field(gt=0)]
-    confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    split_ratio: Annotated[Decimal, Field(gt=0)] = Decimal(1)
+    regime: str
+    author: str
+    prior: float = 0.0
+    contributions: tuple[Contribution, ...] = ()
+    confidence_formed: Probability
+    confidence: Probability
+    as_of: AwareDatetime
+    status: Status = "active"
+    ended: date | None = None
+    outcome: Outcome | None = None
 
+
+class Edge(_Value):
+    """A relation between two theses, from the one that speaks to the one that is spoken of; weight 0 to 1."""
+
+    kind: EdgeKind
+    source: str
+    target: str
+    weight: Probability
+    since: date
+
+
+class Event(_Value):
+    """Something that happened to a thesis, in one sentence."""
+
+    thesis_id: str
+    kind: EventKind
+    confidence: Probability
+    sentence: str
+
+
+class Reliability(_Value):
+    """How often a source was right: sums over the theses that it spoke on and that ended confirmed or not."""
+
+    theses: int = 0
+    brier_sum: float = 0.0
+    said_sum: float = 0.0
+    right_sum: float = 0.0
+    certain: int = 0
+
+
+class Mind(_Value):
+    """Everything that the thinking carries from one slot to the next: live theses, their edges, and the sources' records."""
+
+    theses: tuple[Thesis, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    reliability: Mapping[str, Reliability] = Field(default_factory=dict)
+
+    def of(self, symbol: str, direction: Direction) -> Thesis | None:
+        """The live thesis on a symbol in a direction."""
+        return next((t for t in self.theses if t.symbol == symbol and t.direction == direction), None)
+
+
+class Score(_Value):
+    """A thesis at its end: did it come true, and how sure were those who spoke. Brier is (p - outcome) squared, 0 to 1."""
+
+    thesis_id: str
+    source: str
+    symbol: str
+    regime: str
+    probability: Probability
+    came_true: bool
+    brier: Probability
+
+
+class Voice(_Value):
+    """What one agent's brief says of a symbol (or of MARKET): signal and confidence as it said them, and its weight in log-odds."""
+
+    source: str
+    symbol: str
+    signal: Annotated[float, Field(ge=-1, le=1)]
+    confidence: Probability
+    weight: float
+
+
+class Argued(_Value):
+    """One piece of evidence that the strategist attaches to a thesis; code turns the bucket into log-odds."""
+
+    source: str
+    supports: bool
+    bucket: Bucket
+
+
+class ThesisUpdate(_Value):
+    """What the strategist wants: a thesis formed, kept with new evidence, or given up. `related` names theses by symbol."""
+
+    symbol: str
+    direction: Direction
+    action: Literal["hold", "give_up"]
+    horizon: Horizon
+    claim: str
+    evidence: tuple[Argued, ...] = ()
+    author: str = "rules"
+
+
+class Stance(_Value):
+    """The chief's word for the day: how much of the usual size, and which strategies may open."""
+
+    stance: Literal["risk_on", "normal", "cautious", "stand_aside"]
+    size_fraction: Annotated[float, Field(ge=0, le=1)]
+    strategies: tuple[str, ...]
+    reasons: tuple[str, ...]
+    route: str
+    model: str = ""
+    leakage: str = "clean"
+    answer_key: str = ""
+
+
+class Case(_Value):
+    """The bull's or the bear's case on one symbol: points that cite evidence, and how strong the whole is."""
+
+    symbol: str
+    side: Literal["bull", "bear"]
+    strength: Probability
+    points: tuple[str, ...]
+    evidence: tuple[str, ...]
+    route: str
+    model: str = ""
+    leakage: str = "clean"
+    answer_key: str = ""
+
+
+_SLOT = Column("slot", "text", "Decision time, New York HH:MM.")
+_THESIS = Column("thesis_id", "text", "The thesis.")
+_ORIGIN = (
+    Column("route", "text", "Who reasoned: rules, or a model's route."),
+    Column("model", "text", "The model; empty for rules."),
+    Column("leakage", "text", "Could the model know what came later: clean, contaminated or unknown."),
+    Column("answer_key", "text", "The recorded answer in the ledger, with its cost; empty for rules."),
+)
 
 THESES = Table(
     name="theses",
-    doc="What the desk believed of a symbol at a slot.",
-    key=("session", "thesis_id"),
+    doc="A thesis as it stood after a slot; one that ended in the slot stands there for the last time.",
+    key=("session", "slot", "thesis_id"),
     columns=(
         SESSION,
-        Column("slot", "text", "Decision time, New York HH:MM."),
-        Column("thesis_id", "text", "Made from session, slot and symbol."),
+        _SLOT,
+        _THESIS,
         SYMBOL,
+        Column("direction", "text", "long or short."),
         Column("claim", "text", "One sentence."),
-        Column("direction", "text", "long or avoid."),
-        Column("horizon_sessions", "count", "Sessions within which the claim should come true."),
-        Column("target", "usd", "USD."),
-        Column("invalidation", "usd", "The claim is wrong when a session closes below, USD."),
+        Column("horizon", "text", "intraday, swing or position; it sets the half-life of evidence."),
+        Column("formed", "day", "Session in which it was formed."),
+        Column("expires", "day", "Last session in which it may come true."),
+        Column("reference", "usd", "Price when it was formed, in today's share count, USD."),
+        Column("target", "usd", "The price that proves it right, USD."),
+        Column("invalidation", "usd", "It is wrong when a session closes beyond, USD."),
+        Column("regime", "text", "The symbol's regime when it was formed."),
+        Column("author", "text", "Who formed it: rules, or a model's route."),
         Column("confidence", "number", "0 to 1, from log-odds."),
+        Column("confidence_formed", "number", "The same when it was formed."),
+        Column("contributions", "text", "JSON: what each source last added, in log-odds, and when."),
+        Column("status", "text", "active, weak, conflicted or ended."),
+        Column("outcome", "text", "confirmed, invalidated, expired, delisted or given_up; empty while it lives."),
+        KNOWABLE_AT,
+    ),
+)
+
+THESIS_EVENTS = Table(
+    name="thesis_events",
+    doc="Something that happened to a thesis in a slot.",
+    key=("session", "slot", "number"),
+    columns=(
+        SESSION,
+        _SLOT,
+        Column("number", "count", "Place among the slot's events."),
+        _THESIS,
+        SYMBOL,
+        Column("kind", "text", "formed, reinforced, contradicted, conflict, cycle, or how it ended."),
+        Column("confidence", "number", "Of the thesis after it, 0 to 1."),
+        Column("sentence", "text", "What happened."),
+        KNOWABLE_AT,
+    ),
+)
+
+THESIS_EDGES = Table(
+    name="thesis_edges",
+    doc="A relation between two live theses after a slot.",
+    key=("session", "slot", "kind", "source", "target"),
+    columns=(
+        SESSION,
+        _SLOT,
+        Column("kind", "text", "supports, contradicts, correlated, anti_correlated or ordered_as."),
+        Column("source", "text", "Thesis that speaks."),
+        Column("target", "text", "Thesis that is spoken of, or the plan that it became."),
+        Column("weight", "number", "0 to 1."),
+        Column("since", "day", "Session in which the relation was found."),
+        KNOWABLE_AT,
+    ),
+)
+
+THESIS_SCORES = Table(
+    name="thesis_scores",
+    doc="How sure a source was of a thesis that ended, and whether it came true.",
+    key=("session", "slot", "thesis_id", "source"),
+    columns=(
+        SESSION,
+        _SLOT,
+        _THESIS,
+        SYMBOL,
+        Column("source", "text", "Agent or persona; thesis for the whole."),
+        Column("regime", "text", "The symbol's regime when the thesis was formed."),
+        Column("probability", "number", "What the source gave the thesis, 0 to 1."),
+        Column("came_true", "flag", "It was confirmed."),
+        Column("brier", "number", "(probability - outcome) squared, 0 to 1."),
+        KNOWABLE_AT,
+    ),
+)
+
+DEBATES = Table(
+    name="debates",
+    doc="The bull's or the bear's case on one symbol for the session, over a closed set of evidence.",
+    key=("session", "symbol", "side"),
+    columns=(
+        SESSION,
+        SYMBOL,
+        Column("side", "text", "bull or bear."),
+        Column("strength", "number", "How strong the case is, 0 to 1."),
+        Column("points", "text", "JSON list of sentences."),
+        Column("evidence", "text", "JSON list of citations: table, session, symbol, column, value."),
+        *_ORIGIN,
+        KNOWABLE_AT,
+    ),
+)
+
+STANCES = Table(
+    name="stances",
+    doc="The chief's stance of the day.",
+    key=("session",),
+    columns=(
+        SESSION,
+        Column("stance", "text", "risk_on, normal, cautious or stand_aside."),
+        Column("size_fraction", "number", "Share of the usual size that new positions get, 0 to 1."),
+        Column("strategies", "text", "JSON list of the strategies that may open."),
+        Column("reasons", "text", "JSON list of sentences."),
+        *_ORIGIN,
         KNOWABLE_AT,
     ),
 )

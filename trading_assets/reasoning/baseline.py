@@ -1,0 +1,60 @@
+"""The reasoner that asks nobody: every role's deterministic member answers, at once and for nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, In, Out, Role, Usage
+
+NOTHING_USD = Decimal(0)
+NO_OPINION = "the rules have no opinion"
+
+
+class RulesReasoner:
+    """The Reasoner port without a model, a ledger or a skill."""
+
+    def ask(self, role: Role[In, Out], inputs: In, *, budget: Budget, as_of: datetime) -> Answer[Out] | Abstention:  # noqa: ARG002
+        """See the port."""
+        return by_rules(role, inputs)
+
+    def ask_many(
+        self,
+        role: Role[In, Out],
+        questions: Sequence[In],
+        *,
+        budget: Budget | Sequence[Budget],  # noqa: ARG002
+        as_of: Sequence[datetime],  # noqa: ARG002
+    ) -> Sequence[Answer[Out] | Abstention]:
+        """See the port."""
+        return [by_rules(role, inputs) for inputs in questions]
+
+    def gather(
+        self,
+        asks: Sequence[Ask[Any, Any]],
+        *,
+        within: timedelta | None = None,  # noqa: ARG002
+    ) -> Sequence[Answer[Any] | Abstention]:
+        """See the port."""
+        return [by_rules(ask.role, ask.inputs) for ask in asks]
+
+
+def by_rules(role: Role[In, Out], inputs: In) -> Answer[Out] | Abstention:
+    """What the role's deterministic member says; nothing is rendered, looked up or written."""
+    value = None if role.rules is None else role.rules(inputs)
+    if value is None:
+        return Abstention(NO_OPINION)
+    return Answer(
+        value=value,
+        route="rules",
+        model="",
+        skill_hash="",
+        prompt_hash="",
+        key="",
+        usage=Usage(),
+        cost_usd=NOTHING_USD,
+        shadow_usd=NOTHING_USD,
+        latency_ms=0,
+        cached=False,
+        leakage="clean",
+    )
