@@ -5,16 +5,17 @@ from decimal import Decimal
 from pathlib import Path
 
 from resources.desk import BACKTEST, DeskResource
-from trading_assets.core.calendar import XNYS
+from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.ports import GateRecord, Span
 from trading_assets.core.settings import PROJECT, config_folder
 from trading_assets.market.model import CORPORATE_ACTIONS, CROSS_CHECK_BARS, DAILY_BARS
+from trading_assets.reasoning.model import Budget
 
 
 def run(span: Span) -> dict[str, float]:
     """Everything from bars to the report over the span, on DESK_HOME; seconds by stage."""
     desk, seconds = DeskResource(), {}
-    for stage in (_market, _documents, _features, _regimes, _universes, _briefs, _walk, _evaluate, _report):
+    for stage in (_market, _documents, _features, _regimes, _universes, _opinions, _walk, _evaluate, _report):
         begun = time.perf_counter()
         stage(desk, span)
         seconds[f"plain{stage.__name__}_s"] = round(time.perf_counter() - begun, 2)
@@ -112,23 +113,36 @@ def _universes(desk: DeskResource, span: Span) -> None:
     lake.write(WATCHLIST, watchlist(seen.bars, seen.actions, seen.panel, seen.labels, rules, span=span), span)
 
 
-def _briefs(desk: DeskResource, span: Span) -> None:
-    from trading_assets.briefs.asking import BEFORE_OPEN
-    from trading_assets.briefs.facts import FactBook
-    from trading_assets.briefs.model import ANALYST_BRIEFS
-    from trading_assets.briefs.questions import rules_briefs
-    from trading_assets.briefs.rows import brief_rows
+def _opinions(desk: DeskResource, span: Span) -> None:
+    from trading_assets.briefs.asking import facts_before_open
+    from trading_assets.reasoning.baseline import RulesReasoner
+    from trading_assets.theses.asking import ask_opinions
+    from trading_assets.theses.model import OPINIONS
 
-    sessions = XNYS.sessions(span.first, span.last)
-    book = FactBook.load(desk.lake(), span, as_of=sessions[-1].open - BEFORE_OPEN)
-    rows = [row for s in sessions for row in brief_rows(rules_briefs(book.at(s.open - BEFORE_OPEN)), s.day)]
-    desk.lake().write(ANALYST_BRIEFS, ANALYST_BRIEFS.frame(rows), span, lane=BACKTEST)
+    lake, rules = desk.lake(), desk.rules(BACKTEST)
+    thought = ask_opinions(
+        RulesReasoner(),
+        facts_before_open(lake, span),
+        _nothing_to_spend,
+        agents=rules.agents,
+        strategies=rules.settings.decisions.strategies,
+        skills=None,
+    )
+    for table in OPINIONS:
+        lake.write(table, table.frame(thought.rows[table.name]), span, lane=BACKTEST)
+
+
+def _nothing_to_spend(session: Session) -> Budget:
+    return Budget(BACKTEST, session.key, session.day, ())
 
 
 def _walk(desk: DeskResource, span: Span) -> None:
+    from trading_assets.execution.counsel import Counsel
     from trading_assets.execution.lanes import BacktestWalk, Lane, store_booked
+    from trading_assets.reasoning.baseline import RulesReasoner
 
-    lane = Lane(desk.lake(), desk.gates(), desk.ledger(BACKTEST), desk.rules(BACKTEST))
+    counsel = Counsel(RulesReasoner(), lambda slot: _nothing_to_spend(slot.session))
+    lane = Lane(desk.lake(), desk.gates(), desk.ledger(BACKTEST), desk.rules(BACKTEST), counsel)
     walk = BacktestWalk.begin(lane, span, fresh=True)
     walk.walk()
     walk.store()
@@ -162,4 +176,4 @@ def _evaluate(desk: DeskResource, span: Span) -> None:
 def _report(desk: DeskResource, span: Span) -> None:
     from trading_assets.evaluation.making import make_report
 
-    make_report(desk.lake(), desk.gates(), desk.rules(BACKTEST), span, desk.home().reports)
+    make_report(desk.lake(), desk.gates(), desk.ledger(BACKTEST), desk.rules(BACKTEST), span, desk.home().reports)

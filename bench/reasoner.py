@@ -1,8 +1,9 @@
 """What the reasoner costs beside the bare client: `python -m bench.reasoner [--json] [--calls N]` ends with one JSON line.
 
 The model server of the tests runs in a process of its own on the loopback interface and answers at once, so every figure is the
-desk's own time. Bare calls and questions alternate in one run; overheads are medians of the differences of pairs. The ledger is an
-SQLite file with every commit synced. The simulated day mixes good and bad answers, and its bill is compared with the server's.
+desk's own time; only in `council` it thinks for a second. Bare calls and questions alternate in one run; overheads are medians of
+the differences of pairs. The ledger is an SQLite file with every commit synced. The simulated day mixes good and bad answers, and
+its bill is compared with the server's.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,9 +26,14 @@ from bench.timing import emit
 from resources.ledger.engine import open_ledger
 from resources.llm.recording import schema_of
 from tests.llm.actions import Action, answer, failing, prose, refusal
-from tests.llm.desks import CHEAP, GOOD, JUDGE, LUNA, NOON, Desk, Ruling, number_in, seen
+from tests.llm.council import answering, by_skill
+from tests.llm.desks import CHEAP, GOOD, JUDGE, LONG_AGO, LUNA, NOON, Desk, Ruling, number_in, seen
 from tests.llm.server import ModelServer, Request
-from trading_assets.reasoning.model import Answer
+from trading_assets.agents import DOCTRINE, SKILLS
+from trading_assets.briefs.questions import TECHNICAL
+from trading_assets.briefs.roles import PriceReading, Reading, TechnicalInputs, View
+from trading_assets.reasoning.model import Answer, Ask
+from trading_assets.reasoning.skills import SkillShelf
 
 PAIRS = 100
 ROUNDS = 9
@@ -34,6 +41,20 @@ IN_FLIGHT = 32
 REPLAYS = 2_000
 DAY_CALLS = 7_000
 DAY_IN_FLIGHT = 16
+SYMBOLS = ("IBM", "MSFT", "KO", "XOM", "GE", "WMT", "PG", "JNJ")
+THINKING_S = 1.0
+COUNCILS = 5
+CLOSES = (
+    "close",
+    "sma_50",
+    "sma_200",
+    "bb_lower_20_2",
+    "bb_upper_20_2",
+    "macd_histogram_12_26_9",
+    "atr_14",
+    "high_252",
+)
+RATIOS = ("rsi_14", "adx_14", "mom_252_21", "vol_20")
 RICH: Mapping[str, Any] = {
     "day_usd": 1_000.0,
     "backfill_usd": 1_000.0,
@@ -63,7 +84,9 @@ def moody(request: Request) -> Action:
 def serve() -> None:
     """The other process: prints its addresses, answers until its input ends, then prints its bill."""
     with ModelServer() as server:
-        script = moody if sys.argv[-1] == "moody" else answer(GOOD, input_tokens=1500, output_tokens=200)
+        calm = answer(GOOD, input_tokens=1500, output_tokens=200)
+        scripts = {"moody": moody, "council": answering(by_skill(TECHNICAL), THINKING_S)}
+        script = scripts.get(sys.argv[-1], calm)
         server.script("anthropic", script)
         server.script("openai", script)
         _say({"anthropic": server.url("anthropic"), "openai": server.url("openai")})
@@ -127,7 +150,7 @@ class Bare:
         from anthropic import AsyncAnthropic
 
         reasoner = made.reasoner()
-        prompt = reasoner._inquiries(JUDGE, [seen()], made.desk_money(), [NOON])[0].asked.prompt
+        prompt = reasoner._inquiries([Ask(JUDGE, seen(), made.desk_money(), NOON)], reasoner._skills())[0].asked.prompt
         self._client = AsyncAnthropic(api_key="none", base_url=server.url("anthropic"), max_retries=0)
         self._request: dict[str, Any] = {
             "model": CHEAP,
@@ -213,6 +236,39 @@ def replays() -> Mapping[str, float]:
     return {"replays_per_second": round(REPLAYS / seconds), "rules_per_second": round(REPLAYS / ruled)}
 
 
+def readings(symbol: str, number: int) -> TechnicalInputs:
+    """What the technical analyst is asked about one symbol; the number makes it another question."""
+    where: dict[str, Any] = {"table": "indicators", "session": LONG_AGO.date()}
+    prices = [PriceReading(id=f"p{n}", column=name, value=100.0 + n * number, **where) for n, name in enumerate(CLOSES)]
+    ratios = [Reading(id=f"r{n}", column=name, value=20.0 + n, **where) for n, name in enumerate(RATIOS)]
+    view = View(id="v1", name="mild_trend")
+    return TechnicalInputs(
+        symbol=symbol, session=LONG_AGO.date(), view=view, prices=tuple(prices), readings=tuple(ratios)
+    )
+
+
+def council() -> Mapping[str, float | str]:
+    """Eight symbols before one analyst who thinks for a second: alone side by side and in one panel, wall and USD by the ledger.
+
+    The texts are those of the committed skill and doctrine; the server counts a token for four bytes.
+    """
+    told: dict[str, float | str] = {}
+    numbers = iter(range(1, 1_000))
+    with desk("council", in_flight=16) as (made, _):
+        made.shelf = SkillShelf(SKILLS, DOCTRINE)
+        for name, panel_max in (("alone", 1), ("panel", 8)):
+            reasoner, spent = made.reasoner(panel_max=panel_max), made.booked()
+            calls, walls = len(made.calls()), list[float]()
+            for turn in range(COUNCILS + 1):
+                budget = made.past_money(f"{name}-{turn}")
+                asks = [Ask(TECHNICAL, readings(each, next(numbers)), budget, LONG_AGO) for each in SYMBOLS]
+                walls.append(_ms(partial(reasoner.gather, asks)) / 1000)
+            told[f"{name}_calls"] = (len(made.calls()) - calls) / (COUNCILS + 1)
+            told[f"{name}_seconds"] = round(statistics.median(walls[1:]), 3)
+            told[f"{name}_usd"] = str((made.booked() - spent) / (COUNCILS + 1))
+    return told
+
+
 def day(calls: int) -> Mapping[str, Any]:
     """A day of so many questions, 16 at once: what the ledger says was spent, and what the server charged, USD."""
     with desk("moody", in_flight=DAY_IN_FLIGHT) as (made, server):
@@ -244,7 +300,14 @@ def main() -> None:
         serve()
         return
     calls = int(sys.argv[sys.argv.index("--calls") + 1]) if "--calls" in sys.argv else DAY_CALLS
-    figures = {**overhead(), **replays(), **day(calls), "load": round(os.getloadavg()[0], 1), "cores": os.cpu_count()}
+    figures = {
+        **overhead(),
+        **replays(),
+        **council(),
+        **day(calls),
+        "load": round(os.getloadavg()[0], 1),
+        "cores": os.cpu_count(),
+    }
     if "--json" not in sys.argv:
         for name, value in figures.items():
             sys.stderr.write(f"{name}: {value}\n")

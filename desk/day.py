@@ -5,18 +5,18 @@ from datetime import date
 from desk.output import finish, show
 from desk.runner import run_job
 from resources.desk import DESK, DeskResource
-from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.calendar import NEW_YORK, XNYS, Session
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.ports import Span
 from trading_assets.jobs import DOCUMENTS, FACTS, POSTCLOSE, PREMARKET, REPORT
+from trading_assets.theses.model import OPINIONS
 
 PARTS = (PREMARKET, POSTCLOSE)
 
 
 def run_part(part: str, day: date | None, *, as_json: bool) -> None:
-    """Runs pre-market (facts of the session before; documents, briefs) or post-close (facts, fills, metrics; the report)."""
+    """Runs pre-market (facts of the session before; documents, opinions) or post-close (facts, fills, metrics; the report)."""
     if part not in PARTS:
         raise PermanentFailure("there is no such part of the day", value=part, bound=" or ".join(PARTS))
     session = XNYS.session(day or DeskResource().clock().now().astimezone(NEW_YORK).date())
@@ -27,7 +27,8 @@ def run_part(part: str, day: date | None, *, as_json: bool) -> None:
 def _premarket(session: Session) -> None:
     before = XNYS.previous(session.day).day
     finish(run_job(PREMARKET, Span(before, before), selection=FACTS, label="facts"))
-    finish(run_job(PREMARKET, _one(session), selection=[*DOCUMENTS, key_of(ANALYST_BRIEFS, DESK)], label="briefs"))
+    opinions = [key_of(table, DESK) for table in OPINIONS]
+    finish(run_job(PREMARKET, _one(session), selection=[*DOCUMENTS, *opinions], label="opinions"))
 
 
 def _postclose(session: Session) -> None:

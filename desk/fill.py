@@ -10,10 +10,12 @@ from desk.output import show
 from desk.runner import prepare_home
 from resources.clock import RealClock
 from resources.desk import BACKTEST, DeskResource
-from trading_assets.briefs.asking import facts_before_open, questions_of
-from trading_assets.briefs.questions import role_of
+from trading_assets.briefs.asking import facts_before_open, posed_at
+from trading_assets.briefs.questions import roles_at
+from trading_assets.briefs.settings import load_agents
 from trading_assets.core.errors import ConfigurationError
 from trading_assets.core.ports import Span
+from trading_assets.core.settings import config_folder
 from trading_assets.reasoning.ports import OverBudget
 
 if TYPE_CHECKING:
@@ -50,18 +52,19 @@ def _inquiries(desk: DeskResource, span: Span) -> "list[Inquiry[Any, Any]]":
         )
     facts = facts_before_open(desk.lake(), span)
     name = f"briefs-{span.first}-{span.last}"
-    budget_of, skills = desk.budgets(BACKTEST, work="briefs", backfill=name), desk.skills().take()
+    budget_of, skills = desk.budgets(BACKTEST, run=name), desk.skills().take()
+    first_slot = desk.settings().decisions.slots[0]
     return [
         prepare(
-            role_of(question),
-            question.inputs,
+            each.analyst.role,
+            each.question.inputs,
             settings=settings,
             skills=skills,
-            budget=budget_of(session),
-            as_of=question.as_of,
+            budget=budget_of(each.session, first_slot),
+            as_of=each.question.as_of,
             version=REASONING_VERSION,
         )
-        for session, question in questions_of(facts)
+        for each in posed_at(facts, roles_at(load_agents(config_folder()), skills))
     ]
 
 

@@ -76,11 +76,11 @@ def _attach(connection: "duckdb.DuckDBPyConnection", desk: DeskResource, query: 
 
 
 def _tables() -> Iterator[tuple[str, tuple[Table, ...]]]:
-    from trading_assets.briefs.model import ANALYST_BRIEFS
     from trading_assets.evaluation.model import BENCHMARK
     from trading_assets.jobs import FACT_TABLES, INTRADAY_TABLES
     from trading_assets.market.documents.model import SOURCE_ANSWERS
+    from trading_assets.theses.model import OPINIONS
 
     yield FACTS, (*FACT_TABLES, *INTRADAY_TABLES, SOURCE_ANSWERS)
     for lane in LANES:
-        yield lane, (ANALYST_BRIEFS, *DECIDED, *BOOKED, BENCHMARK, BUS_MESSAGES)
+        yield lane, (*OPINIONS, *DECIDED, *BOOKED, BENCHMARK, BUS_MESSAGES)

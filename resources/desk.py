@@ -140,17 +140,17 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         return Batches(self.engine(DESK), open_routes(self.reasoning(), os.environ))
 
-    def budgets(self, lane: str, *, work: str, backfill: str) -> Callable[[Session], Budget]:
-        """For each session, what may be spent on the lane's work: from the day's pocket, or from the named backfill's."""
+    def budgets(self, lane: str, *, run: str) -> Callable[[Session, str], Budget]:
+        """For each session and slot, what may be spent on it: from the day's pocket, or from that of the run over the past."""
         from trading_assets.reasoning.budgets import backfill_budget, desk_budget
 
         limits, today = self.reasoning().budget, RealClock().now().astimezone(NEW_YORK).date()
 
-        def budget_of(session: Session) -> Budget:
-            decision = f"{lane}/{session.key}/{work}"
+        def budget_of(session: Session, label: str) -> Budget:
+            decision = f"{lane}/{session.key}/{label}"
             if lane == DESK:
                 return desk_budget(limits, decision=decision, day=today)
-            return backfill_budget(limits, decision=decision, day=today, backfill=backfill)
+            return backfill_budget(limits, decision=decision, day=today, backfill=run)
 
         return budget_of
 

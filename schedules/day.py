@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from resources.desk import DESK, DeskResource
-from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.calendar import NEW_YORK, XNYS, Session
 from trading_assets.core.ports import Span
 from trading_assets.jobs import DOCUMENTS, FACTS, POSTCLOSE, PREMARKET
 from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.theses.model import OPINIONS, STANCES
 
 AFTER_CLOSE = timedelta(minutes=20)
 PREMARKET_TICKS = ["30 8 * * 1-5", "45 8 * * 1-5", "0 9 * * 1-5", "15 9 * * 1-5"]
@@ -73,7 +73,7 @@ def premarket_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource
     plan = plan_premarket(as_of=now, facts_problem=problem, briefs_exist=bool(session and _briefed(desk, session)))
     if isinstance(plan, NothingToDo):
         return dg.SkipReason(plan.reason)
-    keys = FACTS if plan.what == "facts" else [*DOCUMENTS, key_of(ANALYST_BRIEFS, DESK)]
+    keys = FACTS if plan.what == "facts" else [*DOCUMENTS, *(key_of(table, DESK) for table in OPINIONS)]
     return dg.RunRequest(
         run_key=f"{plan.session.key}|{plan.what}|{now:%H:%M}", partition_key=plan.session.key, asset_selection=keys
     )
@@ -103,4 +103,4 @@ def _facts_problem(desk: DeskResource, session: Session) -> str | None:
 
 
 def _briefed(desk: DeskResource, session: Session) -> bool:
-    return session.day in desk.lake().versions(ANALYST_BRIEFS, Span(session.day, session.day), lane=DESK)
+    return session.day in desk.lake().versions(STANCES, Span(session.day, session.day), lane=DESK)

@@ -4,16 +4,29 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from trading_assets.briefs.roles import BreadthInputs, NewsInputs, Opinion, TechnicalInputs
+from trading_assets.briefs.narratives.roles import NarrativeCall, NarrativeInputs
+from trading_assets.briefs.roles import BreadthInputs, MacroInputs, NewsInputs, Opinion, TechnicalInputs
 from trading_assets.core.settings import PROJECT
+from trading_assets.plans.choosing import Choice, TraderInputs
+from trading_assets.plans.guide import GuideAnswer, GuideInputs
+from trading_assets.plans.personas import PersonaInputs, Votes
 from trading_assets.reasoning.probes import Call, Recall, RecallQuestion, TrendInputs
+from trading_assets.theses.debate import Arguments, DebateInputs
+from trading_assets.theses.memory.critic import CriticInputs, Critique
+from trading_assets.theses.stance import ChiefInputs, DayStance
+from trading_assets.theses.strategist import StrategistInputs, ThesisUpdates
 
 SKILLS = PROJECT / "skills"
 DOCTRINE = PROJECT / "context" / "philosophy.md"
 SCHEMAS: Mapping[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        *(TechnicalInputs, BreadthInputs, NewsInputs, Opinion),
+        *(TechnicalInputs, BreadthInputs, NewsInputs, MacroInputs, Opinion),
+        *(NarrativeInputs, NarrativeCall),
         *(RecallQuestion, Recall, TrendInputs, Call),
+        *(GuideInputs, GuideAnswer),
+        *(DebateInputs, Arguments, ChiefInputs, DayStance, StrategistInputs, ThesisUpdates),
+        *(TraderInputs, Choice, PersonaInputs, Votes),
+        *(CriticInputs, Critique),
     )
 }

@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 
 from resources.desk import BACKTEST, DESK
-from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.tables import Table
 from trading_assets.evaluation.assets import MODELS
@@ -18,6 +17,7 @@ from trading_assets.market.documents.model import FILINGS, MACRO_SERIES, NEWS
 from trading_assets.market.model import CORPORATE_ACTIONS, CROSS_CHECK_BARS, DAILY_BARS, INTRADAY_BARS, QUOTE_BARS
 from trading_assets.market.universe.model import UNIVERSE, UNIVERSE_PAIRS
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, REGIME_LABELS, REGIME_OPINIONS
+from trading_assets.theses.model import OPINIONS
 from trading_assets.watchlist.model import WATCHLIST
 
 INGEST = "ingest"
@@ -64,7 +64,7 @@ def _evaluated(lane: str) -> list[dg.AssetKey]:
 
 
 def _walked() -> list[dg.AssetKey]:
-    decided = [key_of(table, BACKTEST) for table in (ANALYST_BRIEFS, *DECIDED)]
+    decided = [key_of(table, BACKTEST) for table in (*OPINIONS, *DECIDED)]
     return [*decided, *_evaluated(BACKTEST), dg.AssetKey([BACKTEST, REPORT_ASSET])]
 
 
@@ -72,7 +72,9 @@ ingest = _job(INGEST, BARS, "Daily bars and corporate actions, with the second o
 ingest_intraday = _job(INGEST_INTRADAY, INTRADAY, "Intraday bars and quotes, gated, and their features.")
 ingest_documents = _job(INGEST_DOCUMENTS, DOCUMENTS, "News, filings and macro series, gated.")
 premarket = _job(
-    PREMARKET, [*FACTS, key_of(ANALYST_BRIEFS, DESK)], "Facts that are missing; then documents and briefs."
+    PREMARKET,
+    [*FACTS, *(key_of(table, DESK) for table in OPINIONS)],
+    "Facts that are missing; then documents, briefs and the debate.",
 )
 decide = _job(DECIDE, [key_of(table, DESK) for table in DECIDED], "The decision slot that is due.")
 postclose = _job(POSTCLOSE, [*FACTS, *_evaluated(DESK)], "The day's facts, fills and metrics.")

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from trading_assets.core.journal import sha256
 from trading_assets.core.money import PLACES
+from trading_assets.execution.remembering import LESSON, PROPOSAL
 
 Facts = Mapping[str, object]
 
@@ -109,8 +110,18 @@ COVERED: tuple[Covered, ...] = (
     Covered(
         "decisions",
         ("book", "session", "slot"),
-        _columns(text="book slot state reason limits_hash", day="session", instant="as_of", whole="plans vetoes"),
+        _columns(
+            text="book slot state reason limits_hash mind_digest",
+            day="session",
+            instant="as_of",
+            whole="plans vetoes",
+        ),
         order="id",
+    ),
+    Covered(
+        "minds",
+        ("book", "session", "slot"),
+        _columns(text="book slot digest", day="session", instant="at", digest="mind"),
     ),
     Covered(
         "signatures",
@@ -153,6 +164,12 @@ COVERED: tuple[Covered, ...] = (
         ("book", "name", "at"),
         _columns(text="book name before after origin reason", day="session", instant="at"),
     ),
+    Covered(
+        "lessons",
+        ("book", "id"),
+        _columns(text="book id symbol strategy regime", day="session", instant="resolved_at", digest="lesson"),
+    ),
+    Covered("proposals", ("book", "id"), _columns(text="book id", instant="at", digest="proposal")),
 )
 
 
@@ -170,7 +187,11 @@ def claims_of(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
 def _decision(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
     slot = {"book": entry["book"], "session": entry["session"], "slot": body["slot"]}
     told = ("as_of", "state", "reason", "plans", "vetoes", "limits_hash")
-    yield Claim("decisions", {**slot, **{name: body[name] for name in told}})
+    # An entry of a slot that left no mind behind has no word of one.
+    mind = body.get("mind_digest", "")
+    yield Claim("decisions", {**slot, **{name: body[name] for name in told}, "mind_digest": mind})
+    if mind:
+        yield Claim("minds", {**slot, "at": body["as_of"], "mind": mind, "digest": mind})
     for line in body["judged"]:
         signed = {name: line[name] for name in ("plan_id", "plan_digest", "signer", "ruling")}
         ruled = {"quantity": line["allowed"], "verdict": line["verdict_sha256"], "at": body["as_of"]}
@@ -228,6 +249,16 @@ def _parameter_change(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
     yield Claim("parameter_changes", {**told, **{name: entry[name] for name in ("book", "session", "at")}})
 
 
+def _note(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    if body.get("of") == LESSON:
+        told = {name: body["lesson"][name] for name in ("id", "strategy", "regime")}
+        same = {name: entry[name] for name in ("book", "session", "symbol")}
+        yield Claim("lessons", {**same, **told, "resolved_at": entry["at"], "lesson": body["lesson_sha256"]})
+    if body.get("of") == PROPOSAL:
+        same = {"book": entry["book"], "at": entry["at"]}
+        yield Claim("proposals", {**same, "id": body["proposal"]["id"], "proposal": body["proposal_sha256"]})
+
+
 _CLAIMS: Mapping[str, Callable[[Facts, Mapping[str, Any]], Iterator[Claim]]] = {
     "decision": _decision,
     "veto": _veto,
@@ -237,4 +268,5 @@ _CLAIMS: Mapping[str, Callable[[Facts, Mapping[str, Any]], Iterator[Claim]]] = {
     "halt": _halt,
     "resume": _resume,
     "parameter_change": _parameter_change,
+    "note": _note,
 }

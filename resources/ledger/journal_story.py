@@ -19,7 +19,14 @@ _MARKUP = re.compile(
     r"|^[#+=-](?=[\s#+=-]|$)|^\d+[.)](?=\s|$)"
 )
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_SHARES_OF = {"enter": "buys", "exit": "sells"}
+# What a plan does with shares, by its side and whether it opens.
+_SHARES_OF = {
+    ("long", True): "buys",
+    ("long", False): "sells",
+    ("short", True): "sells short",
+    ("short", False): "buys to cover",
+}
+_OPENS = frozenset({"enter", "add"})
 
 
 def page(record: Record) -> str:
@@ -147,10 +154,12 @@ def _plan(record: Record, plan: Body) -> Iterator[str]:
 
 
 def _terms(plan: Body) -> str:
-    if plan["action"] == "exit":
-        return f"sells {plan['quantity']}."
-    terms = f"entry up to {_usd(plan['entry'])}, stop {_usd(plan['stop'])}, target {_usd(plan['target'])}"
-    return f"{_SHARES_OF[plan['action']]} {plan['quantity']}, {terms}."
+    side, opens = plan.get("side", "long"), plan["action"] in _OPENS
+    does = f"{_SHARES_OF[side, opens]} {plan['quantity']}"
+    if not opens:
+        return f"{does}."
+    bound = "entry up to" if side == "long" else "entry down to"
+    return f"{does}, {bound} {_usd(plan['entry'])}, stop {_usd(plan['stop'])}, target {_usd(plan['target'])}."
 
 
 def _fill(record: Record, body: Body) -> Iterator[str]:
@@ -205,6 +214,40 @@ def _parameter_change(record: Record, body: Body) -> Iterator[str]:  # noqa: ARG
     yield f"- reason: {plain(body['reason'])}"
 
 
+def _note(record: Record, body: Body) -> Iterator[str]:
+    """What is remembered; any other note is listed whole."""
+    yield from _NOTES.get(str(body.get("of")), _everything)(record, body)
+
+
+def _remark(record: Record, body: Body) -> Iterator[str]:  # noqa: ARG001 - stories share one form
+    yield f"Slot {plain(body['slot'])}: {plain(body['sentence'])}"
+
+
+def _lesson(record: Record, body: Body) -> Iterator[str]:
+    told = body["lesson"]
+    multiple = "" if told["r_multiple"] is None else f", {told['r_multiple']:.1f} R"
+    yield f"Grade {plain(told['grade'])} for the decision, by {plain(told['author'])}. {plain(told['lesson'])}"
+    yield ""
+    yield (
+        f"- {plain(told['direction'])} {plain(record.entry.symbol)} by {plain(told['strategy'])} in "
+        f"{plain(told['regime'])}, {told['sessions_held']} sessions from {plain(told['opened'])}, "
+        f"ended by {plain(told['exit_reason'])}"
+    )
+    yield f"- earned {_usd(told['pnl'])} ({told['return_fraction']:+.2%}{multiple})"
+    yield from (f"- {plain(persona)} voted {vote:+.2f}" for persona, vote in sorted(told["votes"].items()))
+    yield f"- trade {plain(told['id'])}, thesis {plain(told['thesis_id'])}"
+
+
+def _proposal(record: Record, body: Body) -> Iterator[str]:
+    told = body["proposal"]
+    symbol, strategy = plain(record.entry.symbol), plain(told["strategy"])
+    yield f"The {plain(told['author'])} asks for a {plain(told['side'])} position by {strategy} in {symbol}."
+    yield ""
+    yield f"Reason: {plain(told['reason'])}"
+    yield ""
+    yield f"Proposal {plain(told['id'])}. It is judged, sized and priced like any other setup."
+
+
 def _everything(record: Record, body: Body) -> Iterator[str]:  # noqa: ARG001 - stories share one form
     for name, value in sorted(body.items()):
         yield f"- {plain(name)}: {plain(value if isinstance(value, str) else canonical(value))}"
@@ -224,6 +267,11 @@ def _usd(amount: object) -> str:
     return f"{plain(amount)} USD"
 
 
+_NOTES: Mapping[str, Callable[[Record, Body], Iterator[str]]] = {
+    "remark": _remark,
+    "lesson": _lesson,
+    "proposal": _proposal,
+}
 _STORIES: Mapping[str, Callable[[Record, Body], Iterator[str]]] = {
     "decision": _decision,
     "veto": _veto,
@@ -233,4 +281,5 @@ _STORIES: Mapping[str, Callable[[Record, Body], Iterator[str]]] = {
     "halt": _halt,
     "resume": _resume,
     "parameter_change": _parameter_change,
+    "note": _note,
 }

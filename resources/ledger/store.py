@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
 
+from resources.ledger import memory
 from resources.ledger import schema as t
 from resources.ledger.engine import reading, transaction
 from resources.ledger.journal import REWINDABLE, forget_entries
@@ -26,13 +27,18 @@ from trading_assets.core.journal import canonical
 from trading_assets.core.ports import GateRecord, Span
 from trading_assets.execution.journaling import changes, parameter_entries
 from trading_assets.execution.model import Fill, Order, Position
-from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, SessionClose
-from trading_assets.plans.model import TradePlan
+from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, Remark, SessionClose
+from trading_assets.plans.model import Proposal, TradePlan
 from trading_assets.signatures.model import Verdict
+from trading_assets.theses.memory.model import Lesson
+from trading_assets.theses.model import Mind
 
 _ORDER = TypeAdapter(Order)
 _CLOSE = TypeAdapter(SessionClose)
-_REWOUND = (t.FILLS, t.ORDERS, t.INTENTS, t.DECISIONS, t.SIGNATURES, t.DIVIDENDS, t.CLOSES, t.MESSAGES)
+_REWOUND = (
+    *(t.FILLS, t.ORDERS, t.INTENTS, t.DECISIONS, t.SIGNATURES, t.DIVIDENDS, t.CLOSES, t.MESSAGES),
+    *(t.MINDS, t.LESSONS),
+)
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -74,13 +80,18 @@ class SqlLedgerSession:
         judged: Sequence[tuple[TradePlan, Verdict]],
         intents: Sequence[Intent],
         orders: Sequence[Order],
+        *,
+        mind: Mind | None = None,
+        remarks: Sequence[Remark] = (),
     ) -> None:
         """See the port."""
+        thought = memory.mind_row(self._book, decision, mind)
         self._claim(decision)
+        self._insert(t.MINDS, [thought] if thought else [])
         self._insert(t.SIGNATURES, [self._signature_row(decision, verdict) for _, verdict in judged])
         self._insert(t.INTENTS, [self._intent_row(intent) for intent in intents])
         self._insert(t.ORDERS, [self._order_row(order) for order in orders])
-        self._telling.decided(decision, judged, intents, orders)
+        self._telling.decided(decision, judged, intents, orders, remarks)
 
     def _claim(self, decision: Decision) -> None:
         """Takes the slot; the unique index says who was first, and the transaction stays usable for whoever was not."""
@@ -92,6 +103,27 @@ class SqlLedgerSession:
                 f"slot {decision.slot} of {decision.session} is decided already in book {self._book}",
                 hint="desk status shows it",
             )
+
+    def mind(self, before: datetime) -> Mind:
+        """See the port."""
+        return memory.newest_mind(self._connection, self._book, before)
+
+    def add_lessons(self, lessons: Sequence[Lesson]) -> None:
+        """See the port."""
+        self._telling.learned(memory.put_lessons(self._connection, self._book, lessons))
+
+    def lessons(self, known_by: datetime) -> Sequence[Lesson]:
+        """See the port."""
+        return memory.lessons_known(self._connection, self._book, known_by)
+
+    def propose(self, proposal: Proposal) -> None:
+        """See the port."""
+        if memory.put_proposal(self._connection, self._book, proposal):
+            self._telling.proposed(proposal)
+
+    def proposals(self, after: datetime, until: datetime) -> Sequence[Proposal]:
+        """See the port."""
+        return memory.proposals_between(self._connection, self._book, after, until)
 
     def decisions(self, first: date, last: date) -> Sequence[Decision]:
         """See the port."""
@@ -180,6 +212,31 @@ class SqlLedgerSession:
         query = self._mine(t.DIVIDENDS).where(t.DIVIDENDS.c.session <= until).order_by(t.DIVIDENDS.c.seq)
         return [DividendPaid(row.session, row.symbol, row.amount) for row in self._connection.execute(query)]
 
+    def trade_history(self, session: date) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
+        """See the port."""
+        touched = self._touched(session)
+        if not touched:
+            return (), (), ()
+        fills, paid, intents = (
+            self._mine(table).where(table.c.symbol.in_(touched), table.c.session <= session).order_by(table.c.seq)
+            for table in (t.FILLS, t.DIVIDENDS, t.INTENTS)
+        )
+        run = self._connection.execute
+        return (
+            [_fill(row) for row in run(fills)],
+            [DividendPaid(row.session, row.symbol, row.amount) for row in run(paid)],
+            [_intent(row) for row in run(intents.where(t.INTENTS.c.action == "enter"))],
+        )
+
+    def _touched(self, session: date) -> list[str]:
+        """Symbols whose position a session may have ended: by a fill that reduced it, or by a split that left only cash."""
+        fills, paid = t.FILLS.c, t.DIVIDENDS.c
+        reduced = sa.select(fills.symbol).where(
+            fills.book == self._book, fills.session == session, fills.role != "entry"
+        )
+        cash = sa.select(paid.symbol).where(paid.book == self._book, paid.session == session)
+        return sorted(self._connection.execute(sa.union(reduced, cash)).scalars())
+
     def open_halt(self) -> Halt | None:
         """See the port."""
         answered = sa.select(t.ACKNOWLEDGEMENTS.c.halt_id)
@@ -230,6 +287,7 @@ class SqlLedgerSession:
         forget_entries(self._connection, self._book, first)
         for table in _REWOUND:
             self._connection.execute(table.delete().where(table.c.book == self._book, table.c.session >= first))
+        memory.forget_proposals(self._connection, self._book, first)
         begun, halts, answers = first.isoformat(), t.HALTS.c, t.ACKNOWLEDGEMENTS.c
         mine = sa.select(halts.id).where(halts.book == self._book)
         late = mine.where(halts.at >= begun)
@@ -365,7 +423,9 @@ class SqlGateBook:
 
 def _decision(row: Any) -> Decision:
     as_of = datetime.fromisoformat(row.as_of)
-    return Decision(row.session, row.slot, as_of, row.state, row.reason, row.plans, row.vetoes, row.limits_hash)
+    return Decision(
+        row.session, row.slot, as_of, row.state, row.reason, row.plans, row.vetoes, row.limits_hash, row.mind_digest
+    )
 
 
 def _intent(row: Any) -> Intent:

@@ -17,10 +17,12 @@ from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DeskError
 from trading_assets.core.journal import Entry, Record
 from trading_assets.core.messages import Draft
-from trading_assets.execution import journaling
+from trading_assets.execution import journaling, remembering
 from trading_assets.execution.journaling import Judged, Placed
 from trading_assets.execution.model import Fill, Order
-from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, SessionClose
+from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, Remark, SessionClose
+from trading_assets.plans.model import Proposal
+from trading_assets.theses.memory.model import Lesson
 
 _LOG = logging.getLogger("desk.ledger")
 
@@ -34,10 +36,17 @@ class Telling:
         self._drafts: list[Draft] = []
 
     def decided(
-        self, decision: Decision, judged: Sequence[Judged], intents: Sequence[Intent], orders: Sequence[Order]
+        self,
+        decision: Decision,
+        judged: Sequence[Judged],
+        intents: Sequence[Intent],
+        orders: Sequence[Order],
+        remarks: Sequence[Remark],
     ) -> None:
-        """A slot with its plans, vetoes and orders."""
-        self._entries += journaling.decision_entries(decision, judged, intents, orders, book=self._book)
+        """A slot with its plans, vetoes and orders, the mind after it, and what was to be remarked."""
+        entries = journaling.decision_entries(decision, judged, intents, orders, book=self._book)
+        self._entries += remembering.with_mind(entries, decision.mind_digest)
+        self._entries += remembering.remark_entries(decision, remarks, book=self._book)
         self._drafts += journaling.decision_drafts(decision, orders, book=self._book)
 
     def settled(
@@ -62,6 +71,15 @@ class Telling:
         """The operator answered."""
         self._entries.append(journaling.resume_entry(halt, reason, book=self._book, at=at))
         self._drafts.append(journaling.resume_draft(halt, reason, book=self._book, at=at))
+
+    def learned(self, lessons: Sequence[tuple[Lesson, str]]) -> None:
+        """Lessons of closed trades, each with the correlation id of the decision that opened it."""
+        for lesson, cause in lessons:
+            self._entries.append(remembering.lesson_entry(lesson, book=self._book, correlation_id=cause))
+
+    def proposed(self, proposal: Proposal) -> None:
+        """Somebody asked for a trade."""
+        self._entries.append(remembering.proposal_entry(proposal, book=self._book))
 
     def changed(self, entries: Sequence[Entry]) -> None:
         """Settings are not what they were."""

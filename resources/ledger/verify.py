@@ -21,9 +21,9 @@ from resources.ledger.integrity import damage
 from resources.ledger.journal import BATCH, hash_of
 from resources.ledger.journal_files import read_anchor
 from trading_assets.core.errors import DeskError
-from trading_assets.core.ids import digest
 from trading_assets.core.journal import GENESIS, link
 from trading_assets.core.money import usd
+from trading_assets.plans.model import TradePlan
 
 SHOWN_MAX = 100
 _FIELDS = ("seq", "book", "session", "at", "kind", "symbol", "title", "body", "correlation_id")
@@ -170,9 +170,9 @@ class _Search:
         intents = sa.table("intents", sa.column("id"), sa.column("plan"), sa.column("plan_digest"), sa.column("seq"))
         for row in self.connection.execute(sa.select(intents).order_by(intents.c.seq)):
             try:
-                computed = digest(json.loads(str(row.plan)))
+                computed = TradePlan.model_validate_json(str(row.plan)).digest
             except ValueError as broken:
-                yield f"intents: the plan of {row.id} cannot be read: {broken}"
+                yield f"intents: the plan of {row.id} cannot be read: {str(broken).splitlines()[0]}"
                 continue
             if computed != row.plan_digest:
                 yield f"intents: the plan of {row.id} is not the one that was signed"

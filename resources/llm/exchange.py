@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic_ai import Agent
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ContentFilterError, OutputTokenLimitExceeded
@@ -22,7 +22,7 @@ from pydantic_ai.settings import ModelSettings
 
 from resources.llm.batch_listing import Catcher, Caught
 from resources.llm.guarded import RouteModel
-from resources.llm.inquiry import Inquiry
+from resources.llm.inquiry import Inquiry, Judged
 from resources.llm.meter import Heard, Meter
 from resources.llm.prices import bill_of
 from resources.llm.recording import Candidate
@@ -67,7 +67,7 @@ async def manner_of(model: RouteModel, candidate: Candidate, inquiry: Inquiry[An
 
 @dataclass
 class Exchange:
-    """One question to one model, behind a meter. `tokens_max` is what the first request's reserve allows."""
+    """One prompt to one model, behind a meter. `tokens_max` is what the first request's reserve allows."""
 
     model: RouteModel
     manner: Manner
@@ -75,26 +75,27 @@ class Exchange:
     inquiry: Inquiry[Any, Any]
 
     async def answer(self, tokens_max: int) -> BaseModel:
-        """The model's answer.
+        """The model's answer, or of a panel what fits of it after two attempts.
 
         Raises:
-            Malformed: neither answer fits.
+            Malformed: nothing of either answer fits.
             NotAsked: the first one does not fit, and a second request does not fit into the budget.
             AgentRunError: what the route did instead of answering (pydantic-ai's words, `resources/llm/failures.py` reads them).
         """
         user = self.inquiry.asked.prompt.user
-        value, complaint = await self._attempt(user, tokens_max)
-        if value is None:
-            user = f"{user}\n\n{AGAIN.format(complaint=complaint)}"
-            text = f"{self.inquiry.text}\n{user}"
-            tokens_max = self.meter.reserve(text, after=complaint)
-            value, complaint = await self._attempt(user, tokens_max)
-        if value is None:
-            raise Malformed(complaint)
-        return value
+        first = await self._attempt(user, tokens_max)
+        if first.value is not None and not first.complaint:
+            return first.value
+        user = f"{user}\n\n{AGAIN.format(complaint=first.complaint)}"
+        tokens_max = self.meter.reserve(f"{self.inquiry.text}\n{user}", after=first.complaint)
+        second = await self._attempt(user, tokens_max)
+        kept = self.inquiry.together(first, second)
+        if kept is None:
+            raise Malformed(second.complaint)
+        return kept
 
-    async def _attempt(self, user: str, tokens_max: int) -> tuple[BaseModel | None, str]:
-        """The answer to one request; None with the complaint where it does not fit."""
+    async def _attempt(self, user: str, tokens_max: int) -> Judged:
+        """The answer to one request."""
         system, candidate = self.inquiry.asked.prompt.system, self.meter.candidate
         settings: ModelSettings = {**self.manner.settings, "max_tokens": tokens_max}
         self.meter.sending()
@@ -108,20 +109,17 @@ class Exchange:
         latency_ms = round((time.perf_counter() - begun) * 1000)
         bill = bill_of(candidate.route, candidate.model, response, at=self.meter.reserved_at)
         words = _words(response)
-        self.meter.hear(Heard(bill, latency_ms, response.model_name or "", words))
+        in_cache = response.usage.cache_read_tokens + response.usage.cache_write_tokens
+        self.meter.hear(Heard(bill, latency_ms, response.model_name or "", words, in_cache))
         return self._judged(response, words)
 
-    def _judged(self, response: ModelResponse, words: str) -> tuple[BaseModel | None, str]:
+    def _judged(self, response: ModelResponse, words: str) -> Judged:
         if response.finish_reason == "content_filter":
             raise ContentFilterError("the model declined to answer")
-        try:
-            value: BaseModel = self.inquiry.role.output.model_validate_json(_unfenced(words), strict=True)
-        except ValidationError as unfit:
-            if response.finish_reason == "length":
-                raise OutputTokenLimitExceeded("the answer was cut off") from unfit
-            return None, _complaint_of(unfit)
-        complaint = self.inquiry.complaint(value)
-        return (value, "") if complaint is None else (None, complaint)
+        judged = self.inquiry.judged(_unfenced(words))
+        if response.finish_reason == "length" and not judged.read:
+            raise OutputTokenLimitExceeded("the answer was cut off")
+        return judged
 
 
 def _words(response: ModelResponse) -> str:
@@ -134,9 +132,3 @@ def _unfenced(words: str) -> str:
     """The JSON of an answer that some models put between code marks, whatever they are told."""
     found = _FENCED.fullmatch(words)
     return found.group(1) if found else words
-
-
-def _complaint_of(unfit: ValidationError) -> str:
-    """Where an answer does not fit and why, without its own words."""
-    errors = unfit.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, error['loc'])) or 'the answer'}: {error['msg']}" for error in errors[:5])

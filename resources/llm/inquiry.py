@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, cast, get_args
+from typing import Any, Generic, cast, get_args
+
+from pydantic import BaseModel, ValidationError
 
 from resources.llm.meter import Price
 from resources.llm.recording import RULES, Asked, Candidate, Recorded, candidates, key_of, read, schema_of, value_of
@@ -21,7 +24,21 @@ from trading_assets.reasoning.registry import ModelRegistry
 from trading_assets.reasoning.settings import ReasoningSettings
 from trading_assets.reasoning.skills import Skill, SkillSet
 
+_ERRORS_TOLD = 5
 NO_OPINION = "no model answered, and the rules have no opinion"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a model's words come to.
+
+    `value` is what can be kept of them, `complaint` what is wrong with the rest, in words that the model may be shown; `read` says
+    whether they are of the type that was asked for.
+    """
+
+    value: BaseModel | None
+    complaint: str = ""
+    read: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,11 +70,26 @@ class Inquiry(Generic[In, Out]):
         """The key of what the rules said when no model did."""
         return key_of(None, self.asked)
 
+    @property
+    def size(self) -> int:
+        """How many questions it holds."""
+        return 1
+
     def complaint(self, value: Out) -> str | None:
         """What is wrong with a model's answer beside its type, in words that it may be shown: they name nothing that is masked."""
-        said = clean_output(value, system=self.asked.prompt.system)
-        said = said or (self.role.check(self.shown, value) if self.role.check else None)
-        return said or (self.masked.complaint(value) if self.masked else None)
+        return complaint_about(value, self.role, self.shown, self.masked, system=self.asked.prompt.system)
+
+    def judged(self, words: str) -> Judged:
+        """A model's raw words, read strictly and checked."""
+        value, complaint = typed(self.role.output, words)
+        if value is None:
+            return Judged(None, complaint, read=False)
+        complaint = self.complaint(value) or ""
+        return Judged(None if complaint else value, complaint)
+
+    def together(self, first: Judged, second: Judged) -> BaseModel | None:
+        """What can be kept of two attempts; the first one had a complaint."""
+        return second.value or first.value
 
     def unmasked(self, value: Out) -> Out:
         """A model's answer in the question's own names, days and levels."""
@@ -66,6 +98,25 @@ class Inquiry(Generic[In, Out]):
     def key(self, candidate: Candidate) -> str:
         """The key of one candidate's answer."""
         return self.keys[self.candidates.index(candidate)]
+
+
+def typed(output: type[Out], words: str) -> tuple[Out | None, str]:
+    """The words as the type, read strictly; None with where they do not fit and why, without repeating them."""
+    try:
+        return output.model_validate_json(words, strict=True), ""
+    except ValidationError as unfit:
+        errors = unfit.errors(include_input=False, include_url=False, include_context=False)
+    places = ((".".join(map(str, error["loc"])) or "the answer", error["msg"]) for error in errors[:_ERRORS_TOLD])
+    return None, "; ".join(f"{place}: {message}" for place, message in places)
+
+
+def complaint_about(
+    value: Out, role: Role[In, Out], shown: In, masked: Masked[Any] | None, *, system: str
+) -> str | None:
+    """What is wrong with an answer of the right type: its words, what it cites, whom it names."""
+    said = clean_output(value, system=system)
+    said = said or (role.check(shown, value) if role.check else None)
+    return said or (masked.complaint(value) if masked else None)
 
 
 def prepare(
@@ -95,27 +146,38 @@ def prepare(
     return Inquiry(role, inputs, shown, masked, skill, asked, candidates(settings.enabled, skill.tier), budget, as_of)
 
 
-def replayed(inquiry: Inquiry[In, Out], record: AnswerRecord, registry: ModelRegistry) -> Answer[Out] | Abstention:
-    """What a record says of the question, at no cost."""
-    return answered(inquiry, record, registry, price=Price(), failed=(), cached=True)
-
-
 def answered(
     inquiry: Inquiry[In, Out],
     record: AnswerRecord,
     registry: ModelRegistry,
     *,
-    price: Price,
-    failed: tuple[Attempt, ...],
     cached: bool,
+    price: Price = Price(),  # noqa: B008 - a frozen value
+    failed: Sequence[Attempt] = (),
 ) -> Answer[Out] | Abstention:
     """What the record that stands says of the question; `price` is what this asking cost."""
     recorded = read(record)
     if recorded.value is None:
-        return Abstention(NO_OPINION, failed)
+        return Abstention(NO_OPINION, tuple(failed))
     value = value_of(record, recorded, inquiry.role.output)
+    value = value if record.route == RULES else inquiry.unmasked(value)
+    return answer_of(inquiry, record, recorded, value, registry, cached=cached, price=price, failed=failed)
+
+
+def answer_of(
+    inquiry: Inquiry[In, Out],
+    record: AnswerRecord,
+    recorded: Recorded,
+    value: Out,
+    registry: ModelRegistry,
+    *,
+    cached: bool,
+    price: Price,
+    failed: Sequence[Attempt],
+) -> Answer[Out]:
+    """The value, in the question's own names, with its origin and its price."""
     return Answer(
-        value=value if record.route == RULES else inquiry.unmasked(value),
+        value=value,
         route=_route_of(record),
         model=record.model,
         skill_hash=record.skill_hash,
@@ -127,7 +189,7 @@ def answered(
         latency_ms=0 if cached else recorded.latency_ms,
         cached=cached,
         leakage=_label(record, recorded, inquiry.as_of, registry),
-        failed=failed,
+        failed=tuple(failed),
     )
 
 
@@ -136,15 +198,6 @@ def _route_of(record: AnswerRecord) -> RouteName:
         if name == record.route:
             return cast(RouteName, name)
     raise PermanentFailure("a recorded answer is of no route that is known", value=record.route)
-
-
-def ruled(role: Role[In, Out], inputs: In) -> Out | None:
-    """What the deterministic member says; None where there is none or it has no opinion."""
-    value = role.rules(inputs) if role.rules else None
-    complaint = role.check(inputs, value) if role.check and value is not None else None
-    if complaint is not None:
-        raise PermanentFailure(f"the rules of {role.skill} answer against their own check", value=complaint)
-    return value
 
 
 def _label(record: AnswerRecord, recorded: Recorded, as_of: datetime, registry: ModelRegistry) -> Leakage:

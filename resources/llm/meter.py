@@ -16,7 +16,6 @@ from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.ports import Clock
 from trading_assets.reasoning.model import Budget, Outcome, Usage
 from trading_assets.reasoning.ports import AnswerRecord, BreakerPolicy, FinishedCall, Gate, OverBudget, PlannedCall
-from trading_assets.reasoning.settings import BudgetSettings
 
 NOTHING = Decimal(0)
 ERROR_MAX = 500
@@ -29,6 +28,14 @@ class NotAsked(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRange:
+    """Output tokens that a request may use at most, and without which it is not worth sending."""
+
+    most: int
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
 class Purpose:
     """What every request of a question is paid for."""
 
@@ -36,18 +43,23 @@ class Purpose:
     skill: str
     skill_hash: str
     cap_usd: Decimal | None
-    limits: BudgetSettings
+    tokens: TokenRange
     policy: BreakerPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a request brought back; `words` is the raw answer. No bill: what it cost is not known."""
+    """What a request brought back; `words` is the raw answer. No bill: what it cost is not known.
+
+    `in_cache` are the input tokens that the provider read from its prompt cache or wrote to it, where the next such prompt finds
+    them.
+    """
 
     bill: Bill | None
     latency_ms: int
     served_by: str
     words: str
+    in_cache: int = 0
 
     @property
     def usage(self) -> Usage:
@@ -107,7 +119,7 @@ class Meter:
         if self._open is not None:
             self.settle("malformed", after)
         at, bound = self.clock.now(), input_tokens_bound(text)
-        tokens = self.purpose.limits.output_tokens_max
+        tokens = self.purpose.tokens.most
         most = self._most(bound, tokens, at)
         self._pass_breaker(at)
         if most > self._cap_left or self._take(most, at) is not None:
@@ -130,6 +142,11 @@ class Meter:
     def reserved_at(self) -> datetime:
         """The moment whose prices hold for the open request."""
         return self._open.at if self._open else self.clock.now()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a request is under way that nothing came back from."""
+        return self._open is not None and self._open.sent and self._open.heard is None
 
     def sending(self) -> None:
         """From here on the request may be charged."""
@@ -212,9 +229,8 @@ class Meter:
         """The output tokens that the money lasts for, fewer than the settings would allow."""
         left = min(self.stores.costs.left(self.purpose.budget), self._cap_left)
         tokens = output_tokens_within(self.candidate.route, self.candidate.model, left, bound, at=at)
-        tokens = min(tokens, self.purpose.limits.output_tokens_max)
-        if tokens < self.purpose.limits.output_tokens_min:
-            least = self.purpose.limits.output_tokens_min
+        tokens, least = min(tokens, self.purpose.tokens.most), self.purpose.tokens.least
+        if tokens < least:
             raise NotAsked(f"budget: {left:f} USD left pay for {tokens} output tokens, at least {least} are wanted")
         return tokens
 

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from resources.ledger.records import Counted
 from resources.llm.forecast import BillTooHigh, Forecast, forecast_of
-from resources.llm.inquiry import Inquiry, prepare, replayed, ruled
+from resources.llm.inquiry import Inquiry, prepare
+from resources.llm.lookup import Lookup
 from resources.llm.loop import LoopThread
-from resources.llm.recording import REASONING_VERSION, RULES, MissingAnswer
+from resources.llm.recording import REASONING_VERSION
 from resources.llm.routes import OpenRoute, open_routes
 from resources.llm.stores import Stores
 from trading_assets.core.ports import Clock
-from trading_assets.reasoning.model import Abstention, Answer, Budget, In, Out, Role, Usage
+from trading_assets.reasoning.baseline import by_rules
+from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, In, Out, Role
 from trading_assets.reasoning.registry import ModelRegistry
 from trading_assets.reasoning.settings import ReasoningSettings
 from trading_assets.reasoning.skills import SkillSet, SkillShelf
@@ -102,10 +102,7 @@ class DeskReasoner:
             MissingAnswer: with `mode: replay_only`, no answer is recorded.
             DeskError: the ledger cannot be read or written; then nothing was sent that is not reserved.
         """
-        if self._settings.mode == "rules":
-            return _by_rules(role, inputs)
-        inquiries = self._inquiries(role, [inputs], budget, [as_of])
-        return (self._replayed(inquiries) if self._replays else self._asked(inquiries))[0]
+        return self.gather([Ask(role, inputs, budget, as_of)])[0]
 
     async def aask(self, role: Role[In, Out], inputs: In, *, budget: Budget, as_of: datetime) -> Said[Out]:
         """`ask` for callers with an event loop of their own."""
@@ -127,17 +124,37 @@ class DeskReasoner:
             DeskError: the ledger cannot be read or written.
         """
         if self._settings.mode == "rules":
-            return [_by_rules(role, inputs) for inputs in questions]
-        inquiries = self._inquiries(role, questions, budget, as_of)
+            return [by_rules(role, inputs) for inputs in questions]
+        return self.gather(_asks(role, questions, budget, as_of))
+
+    def gather(
+        self, asks: Sequence[Ask[Any, Any]], *, within: timedelta | None = None
+    ) -> Sequence[Answer[Any] | Abstention]:
+        """See the port; records are looked up all at once, the rest is asked, `in_flight_max` at a time, in panels where cheaper.
+
+        Args:
+            asks: Questions of any roles, each with its budget.
+            within: How long each question may take from the moment at which it has a place among those in flight.
+
+        Raises:
+            BillTooHigh: see `ask_many`.
+            MissingAnswer: with `mode: replay_only`, an answer is not recorded.
+            DeskError: the ledger cannot be read or written.
+        """
+        if self._settings.mode == "rules":
+            return [by_rules(ask.role, ask.inputs) for ask in asks]
+        skills = self._skills()
+        inquiries = self._inquiries(asks, skills)
+        found = Lookup(inquiries, skills, self._stores, self._registry, panel_max=self._settings.panel_max)
+        if self._replays or len(asks) > 1:
+            found.look_up(rules=self._replays, as_of=self._clock.now())
         if self._replays:
-            return self._replayed(inquiries)
-        found = self._found(inquiries, [inquiry.keys for inquiry in inquiries])
-        missing = [inquiry for inquiry, said in zip(inquiries, found, strict=True) if said is None]
-        if not missing:
-            return [said for said in found if said is not None]
-        self._refuse_what_costs_too_much(missing)
-        asked = iter(self._asked(missing))
-        return [next(asked) if said is None else said for said in found]
+            found.insist()
+        elif found.missing:
+            if len(asks) > 1:
+                self._refuse_what_costs_too_much([inquiries[place] for place in found.missing])
+            found.fill(self._loop.run(self._ask_all(found.jobs, within)))
+        return found.answers
 
     def forecast(
         self,
@@ -153,7 +170,7 @@ class DeskReasoner:
         """
         if self._settings.mode == "rules":
             return Forecast(0, 0, len(questions), NOTHING, NOTHING)
-        inquiries = self._inquiries(role, questions, budget, as_of)
+        inquiries = self._inquiries(_asks(role, questions, budget, as_of), self._skills())
         found = self._stores.answers.find_many([inquiry.keys for inquiry in inquiries])
         missing = [inquiry for inquiry, record in zip(inquiries, found, strict=True) if record is None]
         return self._forecast(missing, replayed=len(inquiries) - len(missing))
@@ -181,61 +198,28 @@ class DeskReasoner:
     def _replays(self) -> bool:
         return self._settings.mode == "replay_only"
 
-    def _inquiries(
-        self,
-        role: Role[In, Out],
-        questions: Sequence[In],
-        budget: Budget | Sequence[Budget],
-        as_of: Sequence[datetime],
-    ) -> list[Inquiry[In, Out]]:
-        budgets = [budget] * len(questions) if isinstance(budget, Budget) else budget
+    def _skills(self) -> SkillSet:
+        """Those of the cycle, or as they are now."""
         with self._lock:
             held = self._held
-        skills = held or self._shelf.take()
+        return held or self._shelf.take()
+
+    def _inquiries(self, asks: Sequence[Ask[Any, Any]], skills: SkillSet) -> list[Inquiry[Any, Any]]:
         return [
             prepare(
-                role, inputs, settings=self._settings, skills=skills, budget=each, as_of=moment, version=self._version
+                ask.role,
+                ask.inputs,
+                settings=self._settings,
+                skills=skills,
+                budget=ask.budget,
+                as_of=ask.as_of,
+                version=self._version,
             )
-            for inputs, each, moment in zip(questions, budgets, as_of, strict=True)
+            for ask in asks
         ]
 
-    def _found(self, inquiries: Sequence[Inquiry[In, Out]], keys: Sequence[Sequence[str]]) -> list[Said[Out] | None]:
-        """What the record says of each question, looked up all at once; counted as replays."""
-        records = self._stores.answers.find_many(keys)
-        found = [
-            None if record is None else replayed(inquiry, record, self._registry)
-            for inquiry, record in zip(inquiries, records, strict=True)
-        ]
-        counted = Counter(
-            (record.skill, record.route, inquiry.budget.day)
-            for inquiry, record in zip(inquiries, records, strict=True)
-            if record is not None
-        )
-        if counted:
-            rows = [Counted(*place, replays=count) for place, count in counted.items()]
-            self._stores.health.add(rows, as_of=self._clock.now())
-        return found
-
-    def _replayed(self, inquiries: Sequence[Inquiry[In, Out]]) -> list[Said[Out]]:
-        """Models' recorded answers, else what the rules are recorded to have said; nothing else."""
-        keys = [(*inquiry.keys, inquiry.rules_key) for inquiry in inquiries]
-        found = self._found(inquiries, keys)
-        missing = [inquiry for inquiry, said in zip(inquiries, found, strict=True) if said is None]
-        if missing:
-            first = missing[0]
-            raise MissingAnswer(
-                f"no answer of skill {first.skill.name} is recorded for {len(missing)} of {len(inquiries)} questions",
-                value=(first.keys or (first.rules_key,))[0],
-                bound="mode: replay_only",
-                hint="ask with mode: models first, with the same skills, prompts, settings and code",
-            )
-        return [said for said in found if said is not None]
-
-    def _asked(self, inquiries: Sequence[Inquiry[In, Out]]) -> list[Said[Out]]:
-        return self._loop.run(self._ask_all(inquiries))
-
-    async def _ask_all(self, inquiries: Sequence[Inquiry[In, Out]]) -> list[Said[Out]]:
-        return await self._model_desk().answer_all(inquiries)
+    async def _ask_all(self, jobs: Sequence[Inquiry[Any, Any]], within: timedelta | None) -> list[Said[Any]]:
+        return await self._model_desk().answer_all(jobs, within)
 
     def _model_desk(self) -> ModelDesk:
         """The models' side, opened at the first question: importing the clients takes seconds."""
@@ -267,25 +251,11 @@ class DeskReasoner:
         )
 
 
-def _by_rules(role: Role[In, Out], inputs: In) -> Said[Out]:
-    """The rules alone, at once: nothing is rendered, looked up or written."""
-    value = ruled(role, inputs)
-    if value is None:
-        return Abstention("the rules have no opinion")
-    return Answer(
-        value=value,
-        route=RULES,
-        model="",
-        skill_hash="",
-        prompt_hash="",
-        key="",
-        usage=Usage(),
-        cost_usd=NOTHING,
-        shadow_usd=NOTHING,
-        latency_ms=0,
-        cached=False,
-        leakage="clean",
-    )
+def _asks(
+    role: Role[In, Out], questions: Sequence[In], budget: Budget | Sequence[Budget], as_of: Sequence[datetime]
+) -> list[Ask[In, Out]]:
+    budgets = [budget] * len(questions) if isinstance(budget, Budget) else budget
+    return [Ask(role, *each) for each in zip(questions, budgets, as_of, strict=True)]
 
 
 def open_reasoner(

@@ -178,7 +178,7 @@ def test_numbers_are_finite_or_they_are_not_known() -> None:
     assert numbers({}) == {}
 
 
-def test_fact_tables_are_all_that_a_decision_reads() -> None:
+def test_without_these_tables_no_decision_is_made() -> None:
     assert {t.name for t in FACT_TABLES} == {
         DAILY_BARS.name,
         CORPORATE_ACTIONS.name,

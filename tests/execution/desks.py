@@ -8,7 +8,18 @@ from decimal import Decimal
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.execution.book import place
 from trading_assets.execution.matching import Matched, match_session
-from trading_assets.execution.model import Book, Costs, Order, OrderRole, OrderType, Position, PriceBar, TimeInForce
+from trading_assets.execution.model import (
+    OPENING,
+    Book,
+    Costs,
+    Order,
+    OrderRole,
+    OrderType,
+    Position,
+    PriceBar,
+    Side,
+    TimeInForce,
+)
 
 SESSIONS: tuple[Session, ...] = XNYS.sessions(XNYS.days[6000], XNYS.days[6060])
 FREE = Costs(Decimal(0), Decimal(0), Decimal(1), Decimal(0), Decimal(1))
@@ -28,6 +39,7 @@ def order(
     type: OrderType = "market",  # noqa: A002
     quantity: int = 100,
     *,
+    side: Side | None = None,
     limit: str | None = None,
     stop: str | None = None,
     symbol: str = "AAA",
@@ -35,12 +47,12 @@ def order(
     at: datetime | None = None,
     tif: TimeInForce = "gtc",
 ) -> Order:
-    """An order placed at a session's open; entries buy, everything else sells."""
+    """An order placed at a session's open; what opens buys and everything else sells, unless a side is given."""
     return Order(
         id=id,
         intent_id=id.partition("-")[0],
         symbol=symbol,
-        side="buy" if role == "entry" else "sell",
+        side=side or ("buy" if role in OPENING else "sell"),
         type=type,
         role=role,
         quantity=quantity,
@@ -52,19 +64,24 @@ def order(
     )
 
 
-def bracket(entry: Order, *, stop: str | None = "95", target: str | None = "110") -> tuple[Order, ...]:
+def bracket(
+    entry: Order, *, stop: str | None = "95", target: str | None = "110", close: bool = False
+) -> tuple[Order, ...]:
     """An entry with its children."""
     legs: list[Order] = []
     if stop:
         legs.append(order(f"{entry.intent_id}-stop", "stop", "stop", stop=stop))
     if target:
         legs.append(order(f"{entry.intent_id}-target", "target", "limit", limit=target))
-    common = {"quantity": entry.quantity, "symbol": entry.symbol, "placed_at": entry.placed_at}
+    if close:
+        legs.append(order(f"{entry.intent_id}-close", "close", tif="day"))
+    side: Side = "sell" if entry.side == "buy" else "buy"
+    common = {"side": side, "quantity": entry.quantity, "symbol": entry.symbol, "placed_at": entry.placed_at}
     return (entry, *(replace(leg, parent_id=entry.id, status="held", **common) for leg in legs))  # type: ignore[arg-type]
 
 
 def book(*orders: Order, cash: str | int = 100_000, held: Mapping[str, int] | None = None, cost: int = 100) -> Book:
-    """A book with cash, positions bought at `cost` per share, and orders placed."""
+    """A book with cash, positions bought or sold short at `cost` per share, and orders placed."""
     positions = {symbol: Position(symbol, count, Decimal(cost * count)) for symbol, count in (held or {}).items()}
     return place(Book(Decimal(cash), positions), orders)
 

@@ -141,7 +141,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"status": "held"}, "status"),
     ({"status": "filled"}, "status"),
     ({"placed_at": datetime(2014, 1, 2, 9, 30)}, "placed_at"),  # noqa: DTZ001 - the fault under test
-    ({"side": "sell"}, "side"),
+    ({"side": "hold"}, "side"),
     ({"limit_price": None}, "limit_price"),
     ({"limit_price": Decimal(0)}, "limit_price"),
     ({"limit_price": Decimal(-1)}, "limit_price"),

@@ -122,12 +122,12 @@ def test_the_protection_of_a_position_covers_it_after_a_split_with_a_remainder()
     assert {o.open_quantity for o in result.book.orders.values()} == {7}
 
 
-def test_protection_in_two_parts_still_covers_the_whole_after_a_split() -> None:
+def test_protection_in_two_parts_covers_the_whole_and_no_more_after_a_split() -> None:
     first, second = bracket(order("i-entry", quantity=3)), bracket(order("j-entry", quantity=3))
     result = acted(one(book(*first, *second), "100 105 98 104").book, split("1.5"))
     stops = [o.open_quantity for o in result.book.orders.values() if o.role == "stop"]
     assert result.book.positions["AAA"].quantity == 9
-    assert stops == [5, 5]
+    assert stops == [5, 4]
 
 
 def test_a_purchase_of_less_than_one_new_share_is_cancelled_with_its_children() -> None:

@@ -32,7 +32,8 @@ from trading_assets.briefs.facts import FACT_TABLES, FactBook
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DataNotReady, DuplicateDecision, GateClosed
 from trading_assets.core.ports import GateRecord
-from trading_assets.execution.cycle import SlotResult, World, decide_slot, settle_session, walk_session
+from trading_assets.execution.cycle import SlotResult, decide_slot, settle_session, walk_session
+from trading_assets.execution.looking import World
 from trading_assets.execution.model import Book, Position
 from trading_assets.execution.ports import LedgerSession, SessionClose
 from trading_assets.execution.rules import Rules

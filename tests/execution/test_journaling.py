@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.resources.ledger.entries import DAYS, at, close, decision, fill, intent, order, paid
 from tests.resources.ledger.journaled import vetoed_plan
 from trading_assets.core.errors import PermanentFailure
-from trading_assets.core.ids import digest
 from trading_assets.core.journal import Entry, canonical, sha256
 from trading_assets.core.messages import Decided, Filled, Halted, Ordered, Resumed
 from trading_assets.execution.journaling import (
@@ -32,6 +31,7 @@ from trading_assets.execution.journaling import (
     settlement_entry,
 )
 from trading_assets.execution.ports import Decision, Halt
+from trading_assets.plans.model import TradePlan
 
 DAY = DAYS[0]
 WANTED = intent(DAY)
@@ -108,7 +108,7 @@ def test_a_veto_holds_the_whole_plan_and_every_breached_control_with_value_and_b
         ("C10", "26,000.00 USD in Energy", "25,000.00 USD"),
         ("C8", "9 positions", "8 positions"),
     ]
-    assert body["plan_digest"] == verdict.plan_digest == digest(body["plan"])
+    assert body["plan_digest"] == verdict.plan_digest == TradePlan.model_validate(body["plan"]).digest
 
 
 def test_an_order_holds_its_intent_and_the_digests_of_what_is_stored_whole() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.plans.ideas import DAY, LOOSE, SLOT, holding, plan, portfolio
+from tests.signatures.gated import DAY, LOOSE, SLOT, holding, plan, portfolio
 from tests.signatures.test_risk_gate import around, tight
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DataNotReady, PermanentFailure

@@ -5,14 +5,13 @@ from dataclasses import fields, replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
 
 from tests.execution.desks import SESSIONS
-from tests.execution.test_properties import every_world, fills_of
-from tests.execution.worlds import SYMBOLS, Step, World, held, walk, worlds
+from tests.execution.test_properties import Steps, fills_of
+from tests.execution.worlds import SYMBOLS, World, held, in_every_world
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.execution.corporate import Action
-from trading_assets.execution.model import TRADES, Fill, OrderRole
+from trading_assets.execution.model import OPENING, TRADES, Fill, OrderRole, Side
 from trading_assets.execution.ports import DividendPaid
 from trading_assets.execution.round_trips import Origin, RoundTrip, round_trips
 
@@ -20,9 +19,17 @@ ORIGINS = {name: Origin("pullback", "mild_trend", Decimal(95)) for name in ("i",
 
 
 def fill(
-    text: str, day: int, *, role: OrderRole = "entry", intent: str = "i", fee: str = "1", symbol: str = "AAA"
+    text: str,
+    day: int,
+    *,
+    role: OrderRole = "entry",
+    side: Side = "buy",
+    intent: str = "i",
+    fee: str = "1",
+    symbol: str = "AAA",
 ) -> Fill:
-    """A fill from "quantity @ price"."""
+    """A fill from "quantity @ price" of a trip whose entry trades on `side`."""
+    other: Side = "sell" if side == "buy" else "buy"
     quantity, price = text.split(" @ ")
     session = SESSIONS[day]
     return Fill(
@@ -30,7 +37,7 @@ def fill(
         order_id=f"{intent}-{role}",
         intent_id=intent,
         symbol=symbol,
-        side="buy" if role == "entry" else "sell",
+        side=side if role in OPENING else other,
         role=role,
         quantity=int(quantity),
         price=Decimal(price),
@@ -71,6 +78,7 @@ def test_a_simple_trip_earns_its_price_difference_minus_fees() -> None:
         session=SESSIONS[2].day,
         trade_id="i",
         symbol="AAA",
+        side="long",
         strategy="pullback",
         regime="mild_trend",
         opened=SESSIONS[0].day,
@@ -198,21 +206,80 @@ def test_an_opening_by_an_unknown_intent_is_refused() -> None:
         trips([fill("10 @ 100", 0, intent="nobody")])
 
 
-def trips_of(world: World, steps: tuple[Step, ...]) -> tuple[RoundTrip, ...]:
+# Short trips
+
+
+def test_a_short_trip_earns_what_the_price_falls_minus_fees() -> None:
+    (trip,) = trips([fill("100 @ 100", 0, side="sell"), fill("100 @ 90", 2, role="target", side="sell")])
+    assert (trip.side, trip.quantity, trip.pnl) == ("short", 100, Decimal(998))
+    assert (trip.entry_price, trip.exit_price, trip.stop_price) == (Decimal(100), Decimal(90), Decimal(95))
+    assert trip.return_fraction == 998 / 10_001
+
+
+def test_a_short_trip_loses_what_the_price_rises_and_what_it_pays_in_dividends() -> None:
+    bought_back = fill("100 @ 104", 3, role="stop", side="sell")
+    (trip,) = trips([fill("100 @ 100", 0, side="sell"), bought_back], dividends=[paid("-50", 1)])
+    assert (trip.pnl, trip.dividends, trip.exit_reason) == (Decimal(-452), Decimal(-50), "stop")
+
+
+def test_a_short_trip_is_told_in_the_share_count_of_its_exit() -> None:
+    entered, left = fill("100 @ 100", 0, side="sell"), fill("200 @ 45", 2, role="exit", side="sell")
+    (trip,) = trips([entered, left], [split("2", 1)])
+    assert (trip.quantity, trip.entry_price, trip.exit_price) == (200, Decimal(50), Decimal(45))
+    assert (trip.stop_price, trip.pnl) == (Decimal("47.5"), Decimal(998))
+
+
+def test_a_split_that_closes_a_short_position_is_its_exit() -> None:
+    (trip,) = trips([fill("3 @ 100", 0, side="sell")], [split("0.1", 1)], [paid("-270", 1)])
+    assert (trip.pnl, trip.exit_price, trip.dividends) == (Decimal(29), Decimal(90), Decimal(0))
+    assert trip.exit_reason == "exit"
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_an_addition_belongs_to_the_trip_that_is_open(side: Side) -> None:
+    fills = [
+        fill("100 @ 100", 0, side=side),
+        fill("50 @ 97", 1, role="addition", side=side, intent="j"),
+        fill("150 @ 99", 2, role="close", side=side),
+    ]
+    (trip,) = trips(fills)
+    assert (trip.trade_id, trip.quantity, trip.entry_price) == ("i", 150, Decimal(99))
+    assert (trip.pnl, trip.exit_reason) == (Decimal(-3), "close")
+
+
+def test_an_entry_against_an_open_trip_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="opens against a position"):
+        trips([fill("10 @ 100", 0), fill("10 @ 100", 1, side="sell")])
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_a_reduction_on_the_wrong_side_is_refused(side: Side) -> None:
+    wrong = replace(fill("10 @ 100", 1, role="exit"), side=side)
+    with pytest.raises(PermanentFailure, match="does not reduce its position"):
+        trips([fill("10 @ 100", 0, side=side), wrong])
+
+
+def test_more_bought_back_than_owed_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="buys back more than is owed"):
+        trips([fill("10 @ 100", 0, side="sell"), fill("11 @ 100", 1, role="exit", side="sell")])
+
+
+def trips_of(world: World, steps: Steps) -> tuple[RoundTrip, ...]:
     splits = [action for day in world.days for action in day.actions]
     payments = [payment for step in steps for payment in step.acted.payments]
     origins = {order.intent_id: Origin("any", "any", Decimal(1)) for day in world.days for order in day.orders}
     return round_trips(fills_of(steps), splits, payments, origins)
 
 
-@given(worlds())
-@every_world
-def test_in_a_book_that_is_flat_profits_sum_to_the_change_of_cash(world: World) -> None:
-    """Sells everything after the world's last day, so that every trip ends."""
-    steps = walk(world)
+@in_every_world()
+def test_in_a_book_that_is_flat_profits_sum_to_the_change_of_cash(world: World, steps: Steps) -> None:
+    """Sells and buys back everything after the world's last day, so that every trip ends."""
     state = steps[-1].matched.book
     closing = [
-        replace(fill(f"{quantity} @ 12.34", len(world.days), role="exit", intent=symbol), symbol=symbol)
+        replace(
+            fill(f"{abs(quantity)} @ 12.34", len(world.days), role="exit", intent=symbol, symbol=symbol),
+            side="sell" if quantity > 0 else "buy",
+        )
         for symbol, quantity in held(state).items()
         if quantity
     ]
@@ -227,10 +294,8 @@ def test_in_a_book_that_is_flat_profits_sum_to_the_change_of_cash(world: World) 
     )
 
 
-@given(worlds())
-@every_world
-def test_a_trip_is_told_once_with_sane_numbers(world: World) -> None:
-    steps = walk(world)
+@in_every_world()
+def test_a_trip_is_told_once_with_sane_numbers(world: World, steps: Steps) -> None:
     found = trips_of(world, steps)
     keys = [(trip.session, trip.trade_id) for trip in found]
     assert len(set(keys)) == len(keys)
@@ -239,14 +304,12 @@ def test_a_trip_is_told_once_with_sane_numbers(world: World) -> None:
         assert trip.entry_price > 0
         assert trip.exit_price > 0
         assert trip.opened <= trip.session
-        assert trip.exit_reason in {"stop", "target", "exit"}
+        assert trip.exit_reason in {"stop", "target", "close", "exit"}
         assert 1 <= trip.sessions_held <= len(world.days)
 
 
-@given(worlds())
-@every_world
-def test_a_longer_history_never_changes_a_finished_trip(world: World) -> None:
-    steps = walk(world)
+@in_every_world()
+def test_a_longer_history_never_changes_a_finished_trip(world: World, steps: Steps) -> None:
     earlier = set[RoundTrip]()
     for end in range(1, len(steps) + 1):
         part = replace(world, days=world.days[:end])

@@ -6,7 +6,7 @@ The facts of a range are made once per process; every test gets links to the imm
 import os
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,9 +21,6 @@ from resources.ledger.engine import open_ledger
 from resources.ledger.store import SqlGateBook, SqlLedger
 from resources.market_data import provider_named
 from trading_assets.briefs.facts import FACT_TABLES, FactBook
-from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
-from trading_assets.briefs.questions import rules_briefs
-from trading_assets.briefs.rows import brief_rows
 from trading_assets.briefs.settings import load_agents
 from trading_assets.core.calendar import XNYS, Session, days_of
 from trading_assets.core.ports import GateBook, GateRecord, Lake, Span
@@ -31,17 +28,23 @@ from trading_assets.core.preferences import load_preferences
 from trading_assets.core.settings import PROJECT, load_settings
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.core.tables import Table
-from trading_assets.execution.cycle import World
+from trading_assets.execution.counsel import Counsel, Opinions
 from trading_assets.execution.lanes import BOOKED, DECIDED, BacktestWalk, Lane, store_booked
+from trading_assets.execution.looking import World
+from trading_assets.execution.opinions import opinions_from
 from trading_assets.execution.rules import Rules
 from trading_assets.features.breadth import breadth
 from trading_assets.features.indicators import indicator_panel
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.ingest import collect_actions, collect_bars
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.reasoning.baseline import RulesReasoner
+from trading_assets.reasoning.model import Budget
 from trading_assets.regimes.model import REGIME_LABELS
 from trading_assets.regimes.rules import regime_labels
 from trading_assets.signatures.gates import FactGate
+from trading_assets.theses.asking import Thought, ask_opinions
+from trading_assets.theses.model import OPINIONS
 
 EVER = datetime(2030, 1, 1, tzinfo=UTC)
 BEFORE_OPEN = timedelta(hours=1)
@@ -78,9 +81,10 @@ def _market(span: Span) -> Market:
     lake = ParquetLake(folder / "lake")
     for table in FACT_TABLES:
         lake.write(table, frames[table.name], made)
-    briefs = ANALYST_BRIEFS.frame(_brief_rows(FactBook(frames), sessions(span)))
-    for lane in ("desk", "backtest"):
-        lake.write(ANALYST_BRIEFS, briefs, span, lane=lane)
+    thought = said_before(FactBook(frames), sessions(span))
+    for table in OPINIONS:
+        for lane in ("desk", "backtest"):
+            lake.write(table, table.frame(thought.rows[table.name]), span, lane=lane)
     judge(lake, SqlGateBook(open_ledger(folder / "desk.sqlite", durability="FULL")), made)
     open_ledger(folder / "backtest.sqlite", durability="NORMAL")
     return Market(span, folder, frames)
@@ -119,7 +123,29 @@ def lane(home: Path, book: str = "backtest", *, of: Market | None = None) -> Lan
             copy_ledger(source.folder / name, home / name)
     gates = SqlGateBook(open_ledger(home / "desk.sqlite", durability="NORMAL"))
     ledger = SqlLedger(open_ledger(home / f"{book}.sqlite", durability="NORMAL"), book)
-    return Lane(ParquetLake(home / "lake"), gates, ledger, rules(book))
+    return Lane(ParquetLake(home / "lake"), gates, ledger, rules(book), by_rules())
+
+
+def by_rules() -> Counsel:
+    """The agents' rules members, who cost nothing."""
+    return Counsel(RulesReasoner(), lambda slot: nothing_to_spend(slot.session))
+
+
+def nothing_to_spend(session: Session) -> Budget:
+    """A budget without a pocket."""
+    return Budget("backtest", session.key, session.day, ())
+
+
+def said_before(facts: FactBook, over: Sequence[Session]) -> Thought:
+    """What the rules members say an hour before each open."""
+    return ask_opinions(
+        RulesReasoner(),
+        {session: known for session in over if (known := facts.at(session.open - BEFORE_OPEN)).symbols},
+        nothing_to_spend,
+        agents=rules().agents,
+        strategies=rules().settings.decisions.strategies,
+        skills=None,
+    )
 
 
 def rules(book: str = "backtest") -> Rules:
@@ -188,11 +214,27 @@ def world_of(frames: Frames, *, gate: FactGate | None = None) -> World:
     facts = FactBook(frames)
     days = sorted(set(frames[DAILY_BARS.name]["session"].to_list()))
     passed = {day: GateRecord(DAILY_BARS.name, day, "v", passed=True) for day in days}
-    briefs: dict[str, Sequence[Brief]] = {
-        session.key: rules_briefs(facts.at(session.open - BEFORE_OPEN))
-        for session in XNYS.sessions(days[0], XNYS.next(days[-1]).day)
-    }
-    return World(facts, gate or FactGate(passed, dict.fromkeys(days, "v")), briefs)
+    asked = {session.key: session for session in XNYS.sessions(days[0], XNYS.next(days[-1]).day)}
+    counsel = replace(by_rules(), said=_SaidBefore(facts, asked))
+    return World(facts, gate or FactGate(passed, dict.fromkeys(days, "v")), counsel)
+
+
+class _SaidBefore(Mapping[str, Opinions]):
+    """Opinions by session key, asked for when they are wanted: nobody is asked about a future that a test has spoilt."""
+
+    def __init__(self, facts: FactBook, sessions: Mapping[str, Session]) -> None:
+        self._facts = facts
+        self._sessions = sessions
+
+    def __getitem__(self, key: str) -> Opinions:
+        thought = said_before(self._facts, [self._sessions[key]])
+        return opinions_from(thought.rows)[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sessions)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
 
 
 def decided(where: Lane, span: Span) -> dict[str, pl.DataFrame]:
@@ -230,9 +272,3 @@ def days(span: Span) -> tuple[date, ...]:
 def slot_of(day: date, label: str = "09:30") -> Slot:
     """A slot of a session."""
     return slots_of(XNYS.session(day), (label,))[0]
-
-
-def _brief_rows(facts: FactBook, over: Sequence[Session]) -> list[dict[str, object]]:
-    return [
-        row for session in over for row in brief_rows(rules_briefs(facts.at(session.open - BEFORE_OPEN)), session.day)
-    ]

@@ -77,7 +77,7 @@ JUDGE = Role("judge", Seen, Ruling, by_the_rules, cites_what_was_given)
 MUTE = Role("judge", Seen, Ruling, None, cites_what_was_given)
 SKILL = """\
 ---
-name: judge
+name: {name}
 description: Judges one symbol.
 metadata:
   version: "1"
@@ -103,11 +103,18 @@ Closes of one symbol, oldest first.
 """
 
 
-def write_skill(folder: Path, *, tier: str = "cheap", persona: str = "You are a judge.", cap_usd: str = "") -> None:
-    """The judge's skill as a folder."""
+def write_skill(
+    folder: Path,
+    *,
+    name: str = "judge",
+    tier: str = "cheap",
+    persona: str = "You are a judge.",
+    cap_usd: str = "",
+) -> None:
+    """A judge's skill as a folder."""
     cost = f'\n  max-cost-usd: "{cap_usd}"' if cap_usd else ""
-    (folder / "judge").mkdir(parents=True, exist_ok=True)
-    (folder / "judge" / "SKILL.md").write_text(SKILL.format(tier=tier, persona=persona, cost=cost))
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / name / "SKILL.md").write_text(SKILL.format(name=name, tier=tier, persona=persona, cost=cost))
 
 
 def seen(number: int = 0, *, symbol: str = "IBM", closes: Sequence[float] = (201.5, 202.25, 203.125)) -> Seen:
@@ -160,6 +167,7 @@ class Desk:
     routes: Sequence[str] = ("anthropic", "openai")
     mask: str = "backtests"
     in_flight_max: int = 8
+    panel_max: int = 8
     timeout_s: float = 10.0
     keys: Mapping[str, str] = field(default_factory=lambda: KEYS)
     budget: Mapping[str, Any] = field(default_factory=dict)
@@ -205,6 +213,7 @@ class Desk:
                 "breaker": dict(self.breaker),
                 "mask": self.mask,
                 "in_flight_max": self.in_flight_max,
+                "panel_max": self.panel_max,
             }
         )
 

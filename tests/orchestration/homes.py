@@ -4,6 +4,7 @@
 CSV files that a test may spoil.
 """
 
+import fcntl
 import io
 import os
 import shutil
@@ -82,11 +83,16 @@ def living_in(root: Path, *, clock: str = "", config: Path | None = None) -> Ite
 
 @cache
 def quarter_home(base: Path) -> Path:
-    """Facts, then a backtest over the quarter, as the operator would ask for them."""
-    root = base / "quarter"
-    with living_in(root):
-        done("ingest", "--from", HISTORY.first, "--to", HISTORY.last)
-        done("backtest", "--from", QUARTER.first, "--to", QUARTER.last)
+    """Facts, then a backtest over the quarter, as the operator would ask for them; made once for all processes of a test run."""
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    root, complete = shared / "quarter", shared / "quarter.complete"
+    with (shared / "quarter.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            with living_in(root):
+                done("ingest", "--from", HISTORY.first, "--to", HISTORY.last)
+                done("backtest", "--from", QUARTER.first, "--to", QUARTER.last)
+            complete.touch()
     return root
 
 

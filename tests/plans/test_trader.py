@@ -1,7 +1,10 @@
-"""Which plans a slot makes: exits first, one idea per symbol, sized by risk, nothing where the desk is in already."""
+"""Which plans a slot makes: exits first, one idea per symbol by the trader's choice, with quorum and consensus, sized by risk."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,129 +15,52 @@ from pydantic import ValidationError
 from tests.plans.ideas import (
     LIMITS,
     SLOT,
+    apart,
+    bar_at,
     breakout,
     desk_of,
     dip,
-    held_by,
     holding,
+    known,
+    liquid,
+    mind,
     plan,
     portfolio,
     return_to_mean,
+    slot_at,
+    stance,
     thesis,
+    told,
+    vote,
 )
-from trading_assets.briefs.facts import SymbolFacts
-from trading_assets.plans.model import TRADE_PLANS, TradePlan
-from trading_assets.plans.portfolio import Pending, Portfolio
-from trading_assets.plans.trader import make_plans, plan_rows
-from trading_assets.theses.model import Thesis
+from tests.plans.worlds import PERSONAS, candidate, leg_pair, planned
+from trading_assets.briefs.facts import Facts, SymbolFacts
+from trading_assets.plans.model import TRADE_PLANS, VOTES, Candidate, TradePlan, Vote
+from trading_assets.plans.trader import Planned, plan_rows
 
-ALL = ("momentum_breakout", "mean_reversion", "pullback")
+ONE = desk_of(breakout())
 
 
-def _plans(
-    *symbols: SymbolFacts,
-    book: Portfolio | None = None,
-    theses: tuple[Thesis, ...] | None = None,
-    strategies: tuple[str, ...] = ALL,
-    flatten: str | None = None,
-) -> tuple[TradePlan, ...]:
-    said = tuple(thesis(each.symbol) for each in symbols) if theses is None else theses
-    return make_plans(
-        SLOT,
-        desk_of(*symbols),
-        said,
-        book or portfolio(),
-        strategies=strategies,
-        preferences=LIMITS,
-        flatten=flatten,
-    )
+def _plans(*symbols: SymbolFacts, **more: Any) -> tuple[TradePlan, ...]:
+    return planned(desk_of(*symbols), **more).plans
+
+
+def _outcomes(made: Planned) -> dict[tuple[str, str], str]:
+    return {(row["strategy"], row["symbol"]): row["outcome"] for row in made.vote_rows}
 
 
 @pytest.mark.parametrize(
     ("facts", "strategy"),
     [(breakout(), "momentum_breakout"), (dip(), "mean_reversion"), (return_to_mean(), "pullback")],
-    ids=ALL,
+    ids=["momentum_breakout", "mean_reversion", "pullback"],
 )
-def test_a_setup_in_its_view_becomes_a_plan_of_its_strategy(facts: SymbolFacts, strategy: str) -> None:
+def test_a_setup_becomes_a_plan_of_its_strategy(facts: SymbolFacts, strategy: str) -> None:
     (made,) = _plans(facts)
     assert (made.action, made.strategy, made.symbol, made.regime) == ("enter", strategy, "AAA", facts.view)
-    assert made.reference == Decimal(100)
-    assert made.thesis_id == "thesis-AAA"
-
-
-@pytest.mark.parametrize("view", ["trending_bull", "trending_bear", "range", "mild_trend", "mixed", "unknown"])
-@pytest.mark.parametrize("setup", [breakout, dip, return_to_mean])
-def test_a_setup_in_another_view_is_no_plan(setup: Any, view: str) -> None:
-    facts = setup(view=view)
-    assert bool(_plans(facts)) == (view == setup().view)
-
-
-def test_a_strategy_that_the_settings_leave_out_never_acts() -> None:
-    assert _plans(breakout(), strategies=("mean_reversion", "pullback")) == ()
-
-
-def test_without_a_thesis_there_is_no_entry() -> None:
-    assert _plans(breakout(), theses=()) == ()
-
-
-def test_a_thesis_that_says_avoid_is_never_entered() -> None:
-    avoided = thesis(confidence=0.49)
-    assert _plans(dip(), theses=(avoided,)) == ()
-    assert _plans(dip(), theses=(thesis(confidence=0.5),))
-
-
-def test_nothing_is_entered_on_the_day_of_a_split() -> None:
-    assert _plans(breakout(split="2")) == ()
-
-
-def test_a_symbol_that_is_held_is_not_bought_again() -> None:
-    assert _plans(breakout(), book=portfolio(holding("AAA"))) == ()
-
-
-def test_a_symbol_with_an_entry_on_its_way_is_not_bought_again() -> None:
-    assert _plans(breakout(), book=portfolio().with_pending(Pending("AAA", Decimal(1)))) == ()
-
-
-@pytest.mark.parametrize(("strategy", "longest"), [("momentum_breakout", 20), ("mean_reversion", 10), ("pullback", 15)])
-def test_a_holding_is_sold_when_its_strategys_time_is_over(strategy: str, longest: int) -> None:
-    kept = held_by(strategy, holding("AAA", sessions=longest - 1))
-    over = held_by(strategy, holding("AAA", sessions=longest, quantity=7))
-    assert _plans(dip(view="mixed"), book=portfolio(kept)) == ()
-    (made,) = _plans(dip(view="mixed"), book=portfolio(over))
-    assert (made.action, made.quantity, made.strategy, made.stop, made.target) == ("exit", 7, strategy, None, None)
-    assert made.reasons == (f"held for {longest} sessions; {strategy} holds at most {longest}",)
-
-
-def test_a_holding_is_sold_when_its_view_turns_to_trending_bear() -> None:
-    (made,) = _plans(dip(view="trending_bear"), book=portfolio(holding("AAA")), theses=())
-    assert made.reasons == ("the view of AAA turned to trending_bear",)
-    assert (made.thesis_id, made.confidence) == ("", 0.0)
-
-
-def test_an_exit_that_is_on_its_way_is_not_asked_for_twice() -> None:
-    leaving = replace(portfolio(holding("AAA")), exiting=frozenset({"AAA"}))
-    assert _plans(dip(view="trending_bear"), book=leaving) == ()
-
-
-def test_a_halted_book_sells_everything_and_enters_nothing() -> None:
-    book = portfolio(holding("BBB"), holding("AAA"))
-    symbols = (breakout(symbol="CCC"), dip(), dip(symbol="BBB"))
-    assert [(p.action, p.symbol, p.reasons) for p in _plans(*symbols, book=book, flatten="halted: drawdown")] == [
-        ("exit", "AAA", ("halted: drawdown",)),
-        ("exit", "BBB", ("halted: drawdown",)),
-    ]
-
-
-def test_exits_come_before_entries_and_entries_by_falling_confidence() -> None:
-    symbols = (breakout(symbol="BBB"), dip(symbol="CCC"), breakout(symbol="DDD"), dip(view="trending_bear"))
-    theses = (thesis("BBB", 0.6), thesis("CCC", 0.8), thesis("DDD", 0.6))
-    made = _plans(*symbols, book=portfolio(holding("AAA")), theses=theses)
-    assert [(p.action, p.symbol) for p in made] == [
-        ("exit", "AAA"),
-        ("enter", "CCC"),
-        ("enter", "BBB"),
-        ("enter", "DDD"),
-    ]
+    assert (made.reference, made.thesis_id, made.side) == (Decimal(100), "thesis-AAA", "long")
+    assert made.votes == dict.fromkeys(PERSONAS, 0.5)
+    assert made.consensus == 0.5
+    assert made.reasons[-1] == "4 personas agree with a weighted consensus of +0.50"
 
 
 def test_size_is_what_the_risk_limit_pays_at_the_stop() -> None:
@@ -149,25 +75,253 @@ def test_size_is_never_above_the_position_limit() -> None:
     assert made.quantity == 49
 
 
+def test_the_stance_of_the_day_and_the_style_shrink_what_is_opened() -> None:
+    (half,) = planned(ONE, stance=stance(0.5)).plans
+    assert half.quantity == 24
+    (quarter,) = planned(replace(ONE, liquidity={"AAA": liquid("stressed")}), stance=stance(0.5)).plans
+    assert (quarter.quantity, quarter.style, quarter.entry) == (12, "passive_limit", Decimal(100))
+
+
 def test_a_book_too_small_for_one_share_makes_no_plan() -> None:
-    assert _plans(breakout(), book=portfolio(cash=2_009)) == ()
-    assert _plans(breakout(), book=portfolio(cash=0)) == ()
-    assert [p.quantity for p in _plans(breakout(), book=portfolio(cash=2_010))] == [1]
+    assert planned(ONE, book=portfolio(cash=2_009)).plans == ()
+    assert planned(ONE, book=portfolio(cash=0)).plans == ()
+    assert [p.quantity for p in planned(ONE, book=portfolio(cash=2_010)).plans] == [1]
 
 
-@settings(deadline=None)
-@given(st.integers(0, 100_000_000), st.floats(0.1, 40.0))
-def test_no_size_loses_more_at_the_stop_or_weighs_more_than_the_limits_allow(cents: int, atr: float) -> None:
+def test_without_cash_for_one_share_there_is_no_plan_and_the_votes_say_so() -> None:
+    made = planned(ONE, book=portfolio(holding("BBB", 50_000), cash=100))
+    assert _outcomes(made) == {("momentum_breakout", "AAA"): "no cash: 100.00 USD are free"}
+
+
+@pytest.mark.parametrize(
+    ("votes", "outcome"),
+    [
+        ({}, None),
+        ({"macro-persona": 1.0, "momentum-persona": 1.0}, "quorum 2 of 3 votes"),
+        (dict.fromkeys(PERSONAS, 0.05), "consensus 0.05 below 0.1"),
+        (dict.fromkeys(PERSONAS, -1.0), "consensus -1 below 0.1"),
+        (dict.fromkeys(PERSONAS, 0.1), "planned"),
+    ],
+    ids=["nobody", "two", "lukewarm", "against", "just enough"],
+)
+def test_a_trade_needs_a_quorum_of_votes_that_agree(votes: dict[str, float], outcome: str | None) -> None:
+    made = planned(ONE, votes=votes)
+    assert bool(made.plans) == (outcome == "planned")
+    assert _outcomes(made) == ({("momentum_breakout", "AAA"): outcome} if outcome else {})
+
+
+def test_silence_is_remarked_and_disagreement_is_not() -> None:
+    facts = desk_of(breakout(), breakout(symbol="BBB"))
+    nobody = planned(facts, votes={})
+    assert nobody.remarks == (("setups left", "quorum 0 of 3 votes: momentum_breakout AAA, momentum_breakout BBB", ""),)
+    unheard = planned(facts, heard={"AAA": 1, "BBB": 2})
+    assert unheard.remarks == (("setups left", "quorum 1 of 2 analysts on AAA: momentum_breakout AAA", "AAA"),)
+    assert [p.symbol for p in unheard.plans] == ["BBB"]
+    assert planned(facts, votes=dict.fromkeys(PERSONAS, -1.0)).remarks == ()
+
+
+def test_weights_decide_between_votes_that_disagree() -> None:
+    split = {"macro-persona": 1.0, "momentum-persona": -1.0, "technical-persona": 0.0}
+    assert planned(ONE, votes=split).plans == ()
+    (made,) = planned(ONE, votes=split, weights={**dict.fromkeys(PERSONAS, 1.0), "macro-persona": 2.0}).plans
+    assert made.consensus == 0.25
+
+
+def test_a_persona_without_a_weight_does_not_count_and_leaves_no_row() -> None:
+    made = planned(ONE, weights=dict.fromkeys(PERSONAS[:2], 1.0))
+    assert {row["outcome"] for row in made.vote_rows} == {"quorum 2 of 3 votes"}
+    assert [row["persona"] for row in made.vote_rows] == list(PERSONAS[:2])
+
+
+def test_no_stance_opens_nothing_and_is_remarked() -> None:
+    made = planned(ONE, stance=None, found=(candidate(),))
+    assert made.plans == ()
+    assert made.remarks == (("no stance", "there is no stance of the day: nothing is opened", ""),)
+    assert _outcomes(made) == {("momentum_breakout", "AAA"): "there is no stance of the day"}
+    assert {(row["alone"], row["quantity_alone"]) for row in made.vote_rows} == {("pass", 0)}
+    assert planned(ONE, stance=None, found=(), slot=slot_at("10:00")).remarks == ()
+
+
+def test_only_what_the_trader_chose_is_opened_and_in_its_order() -> None:
+    facts = desk_of(*(breakout(symbol=symbol) for symbol in ("AAA", "BBB", "CCC")))
+    keys = [("momentum_breakout", symbol, "long") for symbol in ("CCC", "AAA")]
+    made = planned(facts, choice=keys)
+    assert [p.symbol for p in made.plans] == ["CCC", "AAA"]
+    assert _outcomes(made)["momentum_breakout", "BBB"] == "not chosen by the trader"
+    assert planned(facts, choice=()).plans == ()
+    assert planned(facts, choice=[("pullback", "AAA", "long"), ("momentum_breakout", "ZZZ", "long")]).plans == ()
+
+
+def test_one_symbol_is_opened_once_by_the_strategy_that_the_trader_put_first() -> None:
+    keys = [("narrative_momentum", "AAA", "long"), ("momentum_breakout", "AAA", "long")]
+    made = planned(ONE, narratives=(told(),), choice=keys)
+    assert [p.strategy for p in made.plans] == ["narrative_momentum"]
+    assert _outcomes(made)["momentum_breakout", "AAA"] == "another plan moves AAA in this slot"
+
+
+def test_related_symbols_share_risk_in_the_traders_order() -> None:
+    """1 % of 100,000 is 1,000: the first takes 500, the second 500, the third finds nothing and says so."""
+    found = [candidate(symbol, risk="20") for symbol in ("AAA", "BBB", "CCC")]
+    group = {symbol: {"AAA", "BBB", "CCC"} for symbol in ("AAA", "BBB", "CCC")}
+    made = planned(desk_of(), found=found, related=group)
+    assert [(p.symbol, p.quantity) for p in made.plans] == [("AAA", 25), ("BBB", 25)]
+    words = "related positions leave 0.00 USD of the 1.0% of equity that they may lose together"
+    assert made.remarks == (("setups left", f"{words}: momentum_breakout CCC", "CCC"),)
+    assert [p.symbol for p in planned(desk_of(), found=found).plans] == ["AAA", "BBB", "CCC"]
+
+
+def test_what_an_addition_risks_is_gone_for_entries_that_are_related() -> None:
+    """AAA at 97 risks 40 before and 24.80 after its addition; BBB gets what is left of 1 %."""
+    held = replace(
+        holding("AAA", 1_940, quantity=20),
+        thesis_id="thesis-AAA",
+        entry=Decimal(100),
+        stop=Decimal(95),
+        target=Decimal(110),
+        base_quantity=20,
+    )
+    limits = LIMITS.model_copy(update={"add_to_losers": True, "related_risk_fraction_max": 0.001})
+    facts = desk_of(known("mixed", {"close": 97.0}, {}))
+    made = planned(
+        facts,
+        book=portfolio(held, cash=98_060),
+        believed=mind(thesis(confidence=0.8)),
+        found=(candidate("BBB"),),
+        preferences=limits,
+        related={"AAA": ["BBB"], "BBB": ["AAA"]},
+    )
+    assert [(p.action, p.symbol, p.quantity) for p in made.plans] == [("add", "AAA", 10), ("enter", "BBB", 8)]
+
+
+def _tied(**more: Any) -> Facts:
+    legs = (known("range", {"close": 100.0, "low": 99.0}, {"atr_14": 2.0}, symbol=symbol) for symbol in ("AAA", "BBB"))
+    return desk_of(*legs, correlations=(apart(),), **more)
+
+
+SURE = mind(thesis("AAA", 0.55), thesis("BBB", 0.6))
+
+
+def test_a_pair_becomes_two_plans_side_by_side_or_none() -> None:
+    bought, sold = planned(_tied(), believed=SURE).plans
+    assert [(p.symbol, p.side, p.quantity) for p in (bought, sold)] == [("BBB", "long", 49), ("AAA", "short", 50)]
+    assert bought.pair == sold.pair
+    assert bought.id != sold.id
+    assert "earlier gaps closed" in bought.reasons[1]
+    one_leg = [("correlation_convergence", "BBB", "long")]
+    made = planned(_tied(), believed=SURE, choice=one_leg)
+    assert made.plans == ()
+    assert set(_outcomes(made).values()) == {"the trader chose one leg of the pair"}
+
+
+def test_a_leg_without_its_other_leg_is_never_planned() -> None:
+    bought, sold = leg_pair()
+    for legs in ((bought,), (sold,), (bought, bought.model_copy(update={"symbol": "CCC"}))):
+        made = planned(desk_of(), found=legs)
+        assert made.plans == ()
+        assert set(_outcomes(made).values()) == {"a pair without its other leg"}
+
+
+def test_a_pair_needs_agreement_on_both_legs_together() -> None:
+    bought, sold = leg_pair()
+    votes = [vote(p, leg, value) for p in PERSONAS for leg, value in ((bought, 0.9), (sold, -0.5))]
+    made = planned(desk_of(), found=(bought, sold), votes=None, choice=[bought.key, sold.key])
+    assert len(made.plans) == 2
+    mixed = _with_votes((bought, sold), votes)
+    assert [p.consensus for p in mixed.plans] == [0.2, 0.2]
+    half = _with_votes((bought, sold), [each for each in votes if each.symbol == "BBB"])
+    assert half.plans == ()
+    assert {(row["consensus"], row["alone"], row["outcome"]) for row in half.vote_rows} == {
+        (0.9, "pass", "quorum 0 of 3 votes")
+    }
+
+
+def _with_votes(found: Sequence[Candidate], votes: Sequence[Vote]) -> Planned:
+    return planned(desk_of(), found=found, cast=votes)
+
+
+def test_a_leg_whose_symbol_is_taken_leaves_the_other_out_too() -> None:
+    bought, sold = leg_pair()
+    single = candidate("AAA")
+    made = planned(desk_of(), found=(single, bought, sold))
+    assert [(p.symbol, p.strategy) for p in made.plans] == [("AAA", "momentum_breakout")]
+
+
+def test_an_intraday_setup_becomes_a_plan_that_is_flat_by_the_close() -> None:
+    ten = slot_at("10:00")
+    facts = desk_of(known("trending_bull", {"close": 100.0}, {"atr_14": 2.0}), intraday={"AAA": bar_at(ten)})
+    (made,) = planned(facts, slot=ten).plans
+    assert (made.strategy, made.slot, made.flat_by_close) == ("vwap_momentum", "10:00", True)
+    assert (made.entry, made.stop, made.target) == (Decimal("100.10"), Decimal("99.30"), Decimal("101.50"))
+
+
+def test_a_proposal_stays_on_its_plan() -> None:
+    asked = candidate(proposal="p1")
+    (made,) = planned(desk_of(), found=(asked,)).plans
+    assert made.proposal == "p1"
+
+
+def test_every_vote_is_kept_with_its_weight_and_what_it_would_have_done_alone() -> None:
+    votes = {"macro-persona": 0.9, "momentum-persona": -0.4, "technical-persona": 0.0, "contrarian-persona": 0.3}
+    weights = {**dict.fromkeys(PERSONAS, 1.0), "macro-persona": 1.5}
+    made = planned(ONE, votes=votes, weights=weights)
+    rows = {row["persona"]: row for row in VOTES.frame(list(made.vote_rows)).rows(named=True)}
+    assert {p: (row["vote"], row["weight"], row["alone"], row["quantity_alone"]) for p, row in rows.items()} == {
+        "macro-persona": (0.9, 1.5, "enter", 49),
+        "momentum-persona": (-0.4, 1.0, "pass", 0),
+        "technical-persona": (0.0, 1.0, "pass", 0),
+        "contrarian-persona": (0.3, 1.0, "enter", 49),
+    }
+    assert {(row["consensus"], row["outcome"], row["knowable_at"]) for row in rows.values()} == {
+        (0.277778, "planned", SLOT.at)
+    }
+
+
+def test_alone_a_persona_would_have_had_the_book_to_itself() -> None:
+    found = [candidate(symbol, risk="20") for symbol in ("AAA", "BBB", "CCC")]
+    group = {symbol: {"AAA", "BBB", "CCC"} for symbol in ("AAA", "BBB", "CCC")}
+    made = planned(desk_of(), found=found, related=group)
+    assert {(row["symbol"], row["quantity_alone"]) for row in made.vote_rows} == {("AAA", 25), ("BBB", 25), ("CCC", 25)}
+
+
+def test_votes_on_what_is_no_candidate_leave_no_row() -> None:
+    stray = [vote("macro-persona", candidate("ZZZ"), 1.0)]
+    assert _with_votes((), stray).vote_rows == ()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 100_000_000), st.floats(0.1, 40.0), st.floats(0.1, 1.0))
+def test_no_size_loses_more_at_the_stop_or_weighs_more_than_the_limits_allow(
+    cents: int, atr: float, fraction: float
+) -> None:
     book = portfolio(cash=str(Decimal(cents) / 100))
-    for made in _plans(breakout(atr_14=atr), book=book):
+    for made in _plans(breakout(atr_14=atr), book=book, stance=stance(round(fraction, 3))):
         assert made.stop is not None
-        assert (made.entry - made.stop) * made.quantity <= book.equity * Decimal("0.005")
+        assert (made.entry - made.stop) * made.quantity <= book.equity * Decimal("0.005") * Decimal(
+            str(fraction + 1e-3)
+        )
         assert made.notional <= book.equity * Decimal("0.05")
+        assert made.reward_to_risk is not None
+        assert made.reward_to_risk >= Decimal("1.5")
 
 
-def test_the_same_facts_make_the_same_plans_whatever_their_order() -> None:
-    symbols = [breakout(symbol="BBB"), dip(symbol="CCC"), return_to_mean(symbol="DDD")]
-    assert _plans(*symbols) == _plans(*reversed(symbols))
+@settings(deadline=None, max_examples=40)
+@given(
+    st.permutations(range(3)), st.lists(st.floats(-1, 1), min_size=12, max_size=12), st.randoms(use_true_random=False)
+)
+def test_the_same_slot_makes_the_same_plans_whatever_the_order_of_its_parts(
+    order: list[int], values: list[float], random: Any
+) -> None:
+    found = [candidate(symbol) for symbol in ("AAA", "BBB", "CCC")]
+    cast = zip(product(PERSONAS, found), values, strict=True)
+    votes = [vote(persona, each, round(value, 6)) for (persona, each), value in cast]
+    made = _with_votes(found, votes)
+    random.shuffle(votes)
+    assert _with_votes(found, votes) == made
+    for each in made.plans:
+        assert each.consensus is not None
+        assert each.consensus >= 0.1
+    shuffled = planned(desk_of(), found=[found[n] for n in order], choice=[each.key for each in found])
+    assert shuffled == planned(desk_of(), found=found)
 
 
 def test_a_plans_id_is_its_slot_strategy_symbol_and_action_and_its_digest_is_everything() -> None:
@@ -188,11 +342,13 @@ def test_a_plan_that_is_incomplete_or_absurd_cannot_be_made(wrong: dict[str, Any
 
 
 def test_plans_become_rows_of_their_table() -> None:
-    made = _plans(breakout(), dip(symbol="BBB", view="trending_bear"), book=portfolio(holding("BBB")))
+    facts = desk_of(breakout(), dip(symbol="BBB", view="trending_bear"))
+    made = planned(facts, book=portfolio(holding("BBB"))).plans
     rows = TRADE_PLANS.frame(plan_rows(made, SLOT)).sort("symbol").rows(named=True)
     assert [(row["symbol"], row["action"], row["stop"]) for row in rows] == [
         ("AAA", "enter", Decimal("96.5000")),
         ("BBB", "exit", None),
     ]
     assert {row["knowable_at"] for row in rows} == {SLOT.at}
+    assert json.loads(rows[0]["votes"]) == dict.fromkeys(PERSONAS, 0.5)
     assert [row["plan_digest"] for row in rows] == [p.digest for p in sorted(made, key=lambda p: p.symbol)]

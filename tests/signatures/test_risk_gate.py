@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.plans.ideas import LIMITS, LOOSE, SLOT, holding, plan, portfolio
+from tests.signatures.gated import LIMITS, LOOSE, SLOT, holding, leaving, plan, portfolio, short
 from trading_assets.core.preferences import Preferences
 from trading_assets.plans.model import TradePlan
 from trading_assets.plans.portfolio import Holding, Pending, Portfolio

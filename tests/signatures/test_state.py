@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.plans.ideas import LIMITS
+from tests.signatures.gated import LIMITS
 from tests.signatures.test_risk_gate import STATE_FIELDS
 from trading_assets.core.preferences import Preferences
 from trading_assets.signatures.state import StateRuling, trading_state

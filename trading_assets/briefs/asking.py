@@ -1,63 +1,98 @@
-"""Asks the analysts for a range of sessions and keeps what they say as rows."""
+"""Asks the analysts: every question of every session side by side, answers as briefs and narratives, silence kept apart."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from trading_assets.briefs.facts import FactBook, Facts
+from trading_assets.briefs.inputs import Question
 from trading_assets.briefs.model import Brief
-from trading_assets.briefs.questions import BREADTH_ROLE, TECHNICAL, Question, brief_of, questions_at
-from trading_assets.briefs.roles import BreadthInputs, Opinion, TechnicalInputs
-from trading_assets.briefs.rows import brief_rows
+from trading_assets.briefs.narratives.making import narrative_of
+from trading_assets.briefs.narratives.model import Narrative
+from trading_assets.briefs.questions import AskedAnalyst, brief_of, roles_at
+from trading_assets.briefs.settings import AgentsSettings
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import DataNotReady
 from trading_assets.core.ports import Lake, Span
-from trading_assets.reasoning.model import Abstention, Answer, Budget, In, Out, Role
+from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget
 from trading_assets.reasoning.ports import Reasoner
+from trading_assets.reasoning.skills import SkillSet
 
 BEFORE_OPEN = timedelta(hours=1)
+Said = TypeVar("Said")
 
 
-@dataclass
-class Asked:
-    """The rows of ANALYST_BRIEFS, what they cost, USD, and who did not answer."""
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A question on its way: for which session, to whom, and what."""
 
-    rows: list[dict[str, object]] = field(default_factory=list)
-    abstentions: list[tuple[Question, Abstention]] = field(default_factory=list)
-    cost_usd: Decimal = Decimal(0)
+    session: Session
+    analyst: AskedAnalyst
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the analysts said before each session, and who did not answer; `cost_usd` is what this asking cost."""
+
+    briefs: Mapping[Session, tuple[Brief, ...]]
+    narratives: Mapping[Session, tuple[Narrative, ...]]
+    abstentions: tuple[tuple[Posed, Abstention], ...]
+    cost_usd: Decimal
 
     @property
     def told(self) -> dict[str, str | int]:
         """What a person wants to see beside the rows."""
-        routes = Counter(str(row["route"]) for row in self.rows)
-        silent = Counter(abstention.reason for _, abstention in self.abstentions)
+        briefs = [brief for said in self.briefs.values() for brief in said]
+        by = Counter(f"{brief.agent} {brief.route}" for brief in briefs)
+        silent = Counter(f"{posed.analyst.agent}: {said.reason}" for posed, said in self.abstentions)
         return {
             "cost_usd": str(self.cost_usd),
-            "answered_by": ", ".join(f"{route}: {count}" for route, count in sorted(routes.items())),
+            "briefs": len(briefs),
+            "narratives": sum(map(len, self.narratives.values())),
+            "answered_by": ", ".join(f"{who}: {count}" for who, count in sorted(by.items())),
             "abstentions": len(self.abstentions),
-            "why_abstained": "; ".join(f"{reason} ({count})" for reason, count in silent.most_common(3)),
+            "why_abstained": "; ".join(f"{reason} ({count})" for reason, count in sorted(silent.items())[:5]),
         }
 
 
-def ask_briefs(reasoner: Reasoner, facts: Mapping[Session, Facts], budget_of: Callable[[Session], Budget]) -> Asked:
-    """Every analyst's brief for each session; a session without facts is refused before anybody is asked."""
-    flat = questions_of(facts)
-    budgets = [budget_of(session) for session, _ in flat]
-    answers = _answers(reasoner, [question for _, question in flat], budgets)
-    result, briefs = Asked(), dict[Session, list[Brief]]()
-    for (session, question), answer in zip(flat, answers, strict=True):
-        if isinstance(answer, Abstention):
-            result.abstentions.append((question, answer))
-        else:
-            result.cost_usd += answer.cost_usd
-            briefs.setdefault(session, []).append(brief_of(question, answer))
-    for session, said in briefs.items():
-        result.rows.extend(brief_rows(said, session.day))
-    return result
+def ask_analysts(
+    reasoner: Reasoner,
+    facts: Mapping[Session, Facts],
+    budget_of: Callable[[Session], Budget],
+    *,
+    agents: AgentsSettings,
+    skills: SkillSet | None = None,
+    within: timedelta | None = None,
+) -> Heard:
+    """Every analyst's word on each session, all questions in one go; narratives also speak as briefs.
+
+    Raises:
+        DataNotReady: A session has no facts; nobody is asked then.
+        ConfigurationError: The settings name an analyst that cannot be asked.
+    """
+    posed = posed_at(facts, roles_at(agents, skills))
+    asks: list[Ask[Any, Any]] = [
+        Ask(each.analyst.role, each.question.inputs, budget_of(each.session), each.question.as_of) for each in posed
+    ]
+    return _heard(facts, posed, reasoner.gather(asks, within=within))
+
+
+def posed_at(facts: Mapping[Session, Facts], analysts: Sequence[AskedAnalyst]) -> list[Posed]:
+    """Every session's questions in the order of sessions and analysts; DataNotReady for a session that has none."""
+    posed = {
+        session: [Posed(session, analyst, question) for analyst in analysts for question in analyst.questions(known)]
+        for session, known in facts.items()
+    }
+    for session, asked in posed.items():
+        if not asked:
+            raise _nothing_to_brief_on(session)
+    return [each for asked in posed.values() for each in asked]
 
 
 def facts_before_open(lake: Lake, span: Span) -> dict[Session, Facts]:
@@ -67,41 +102,25 @@ def facts_before_open(lake: Lake, span: Span) -> dict[Session, Facts]:
     return {session: book.at(session.open - BEFORE_OPEN) for session in sessions}
 
 
-def questions_of(facts: Mapping[Session, Facts]) -> list[tuple[Session, Question]]:
-    """Every session's questions in order; DataNotReady for a session that has none."""
-    questions = {session: questions_at(known) for session, known in facts.items()}
-    for session, asked in questions.items():
-        if not asked:
-            raise _nothing_to_brief_on(session)
-    return [(session, question) for session, of in questions.items() for question in of]
+def _heard(
+    facts: Mapping[Session, Facts], posed: Sequence[Posed], answers: Sequence[Answer[Any] | Abstention]
+) -> Heard:
+    briefs: dict[Session, list[Brief]] = {session: [] for session in facts}
+    narratives: dict[Session, list[Narrative]] = {session: [] for session in facts}
+    silences, cost = list[tuple[Posed, Abstention]](), Decimal(0)
+    for each, answer in zip(posed, answers, strict=True):
+        if isinstance(answer, Abstention):
+            silences.append((each, answer))
+            continue
+        cost += answer.cost_usd
+        briefs[each.session].append(brief_of(each.analyst, each.question, answer))
+        if each.analyst.tells:
+            narratives[each.session].append(narrative_of(each.question, answer))
+    return Heard(_fixed(briefs), _fixed(narratives), tuple(silences), cost)
 
 
-def _answers(
-    reasoner: Reasoner, questions: Sequence[Question], budgets: Sequence[Budget]
-) -> Sequence[Answer[Opinion] | Abstention]:
-    """Each role's questions in one go, answers in the order of the questions."""
-    found: dict[int, Answer[Opinion] | Abstention] = {}
-    technical = {i: q.inputs for i, q in enumerate(questions) if isinstance(q.inputs, TechnicalInputs)}
-    found |= _of_role(reasoner, TECHNICAL, technical, questions, budgets)
-    breadth = {i: q.inputs for i, q in enumerate(questions) if isinstance(q.inputs, BreadthInputs)}
-    found |= _of_role(reasoner, BREADTH_ROLE, breadth, questions, budgets)
-    return [found[i] for i in range(len(questions))]
-
-
-def _of_role(
-    reasoner: Reasoner,
-    role: Role[In, Out],
-    asked: Mapping[int, In],
-    questions: Sequence[Question],
-    budgets: Sequence[Budget],
-) -> dict[int, Answer[Out] | Abstention]:
-    answers = reasoner.ask_many(
-        role,
-        list(asked.values()),
-        budget=[budgets[i] for i in asked],
-        as_of=[questions[i].as_of for i in asked],
-    )
-    return dict(zip(asked, answers, strict=True))
+def _fixed(by_session: Mapping[Session, list[Said]]) -> dict[Session, tuple[Said, ...]]:
+    return {session: tuple(said) for session, said in by_session.items()}
 
 
 def _nothing_to_brief_on(session: Session) -> DataNotReady:

@@ -7,27 +7,31 @@ The cut is by each row's `knowable_at`, the same rule as the lake's reader.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from trading_assets.briefs.cuts import BySession, IntradayRows, MacroRows, NewsRows
 from trading_assets.core.money import share_ratio, usd
 from trading_assets.core.ports import Lake, Span
 from trading_assets.core.tables import Table
-from trading_assets.features.model import BREADTH, INDICATORS
+from trading_assets.features.model import BREADTH, CORRELATIONS, INDICATORS, INTRADAY_FEATURES
+from trading_assets.market.documents.model import MACRO_SERIES, NEWS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
-from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.regimes.model import LIQUIDITY_REGIMES, MARKET, REGIME_LABELS
 
 if TYPE_CHECKING:
     import polars as pl
 
 Row = Mapping[str, Any]
 BEFORE_FIRST = timedelta(days=14)
-_DAY = timedelta(days=1)
 FACT_TABLES: tuple[Table, ...] = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BREADTH, REGIME_LABELS)
+# What a decision can do without: a desk without news, macro series or intraday bars has no rows of them.
+CONTEXT_TABLES: tuple[Table, ...] = (NEWS, MACRO_SERIES, CORRELATIONS, LIQUIDITY_REGIMES, INTRADAY_FEATURES)
+# Ten sessions of news span three weeks at worst (2001-09), macro series 90 days; a few days more cover closed ones.
+_REACH = {NEWS.name: timedelta(days=28), MACRO_SERIES.name: timedelta(days=97)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Facts:
     """Everything knowable at `as_of`; `session` is the newest closed session among them.
 
     Args:
-        news: By symbol (or MARKET), rows of NEWS of the last ten sessions, oldest first.
+        news: By symbol (or MARKET), rows of NEWS of the last ten sessions, the one at hand among them, oldest first.
         macro: By series, rows of MACRO_SERIES of the last 90 days, newest vintage of each observation, oldest first.
         correlations: Rows of CORRELATIONS of `session`.
         liquidity: By symbol, the row of LIQUIDITY_REGIMES of `session`.
@@ -89,20 +93,30 @@ def numbers(row: Row, *columns: str) -> dict[str, float] | None:
 
 
 class FactBook:
-    """Facts of a range, by table and session."""
+    """Facts of a range, by table and session. Tables that are not among the frames have no rows."""
 
     def __init__(self, frames: Mapping[str, pl.DataFrame]) -> None:
-        self._bars = _Sessions(frames[DAILY_BARS.name])
-        self._indicators = _Sessions(frames[INDICATORS.name])
-        self._breadth = _Sessions(frames[BREADTH.name])
-        self._regimes = _Sessions(frames[REGIME_LABELS.name])
+        self._bars = BySession(frames[DAILY_BARS.name])
+        self._indicators = BySession(frames[INDICATORS.name])
+        self._breadth = BySession(frames[BREADTH.name])
+        self._regimes = BySession(frames[REGIME_LABELS.name])
         self._actions = frames[CORPORATE_ACTIONS.name].rows(named=True)
+        self._correlations = BySession(frames.get(CORRELATIONS.name))
+        self._liquidity = BySession(frames.get(LIQUIDITY_REGIMES.name))
+        self._news = NewsRows(frames.get(NEWS.name))
+        self._macro = MacroRows(frames.get(MACRO_SERIES.name))
+        self._intraday = IntradayRows(frames.get(INTRADAY_FEATURES.name))
 
     @classmethod
     def load(cls, lake: Lake, span: Span, *, as_of: datetime) -> FactBook:
-        """Facts for decisions in the span: its sessions and the two weeks before the first."""
-        first = span.first - BEFORE_FIRST
-        return cls({t.name: lake.read(t, as_of=as_of, first=first, last=span.last) for t in FACT_TABLES})
+        """Facts for decisions in the span: its sessions, and before the first as far as each table is looked back on."""
+        tables = (*FACT_TABLES, *CONTEXT_TABLES)
+        return cls(
+            {
+                t.name: lake.read(t, as_of=as_of, first=span.first - _REACH.get(t.name, BEFORE_FIRST), last=span.last)
+                for t in tables
+            }
+        )
 
     def at(self, as_of: datetime) -> Facts:
         """The cut at one moment."""
@@ -111,9 +125,23 @@ class FactBook:
             return Facts(as_of, None, {}, None, None)
         regimes = self._regimes.of(session, as_of)
         bars = self._bars.of(session, as_of)
-        symbols = {symbol: self._symbol(bar, session, regimes, as_of) for symbol, bar in bars.items()}
         breadth = self._breadth.of(session, as_of)
-        return Facts(as_of, session, symbols, next(iter(breadth.values()), None), regimes.get("MARKET"))
+        return Facts(
+            as_of=as_of,
+            session=session,
+            symbols={symbol: self._symbol(bar, session, regimes, as_of) for symbol, bar in bars.items()},
+            breadth=next(iter(breadth.values()), None),
+            market_regime=regimes.get(MARKET),
+            news=self._news.at(as_of),
+            macro=self._macro.at(as_of),
+            correlations=tuple(self._correlations.known(session, as_of)),
+            liquidity=self._liquidity.of(session, as_of),
+            intraday=self._intraday.at(as_of),
+        )
+
+    def has_intraday(self, day: date) -> bool:
+        """Whether there is any intraday feature of that session, whenever it became knowable."""
+        return self._intraday.has(day)
 
     def bars(self, session: date) -> Sequence[Row]:
         """The bars of one session, for settlement after its close."""
@@ -145,30 +173,3 @@ class FactBook:
             if row["symbol"] == symbol and row["kind"] == "split" and in_force:
                 ratio *= share_ratio(row["ratio"])
         return ratio
-
-
-class _Sessions:
-    """Rows of one table by session, each row shown only from its own moment on."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._rows: dict[date, list[Row]] = {}
-        for row in frame.rows(named=True):
-            self._rows.setdefault(row["session"], []).append(row)
-        self._days = sorted(self._rows)
-
-    def newest(self, as_of: datetime, *, before: date = date.max) -> date | None:
-        """The newest session, before a day if one is given, of which any row is knowable."""
-        last = min(before, as_of.date() + _DAY)
-        for position in range(bisect_left(self._days, last) - 1, -1, -1):
-            if any(row["knowable_at"] <= as_of for row in self._rows[self._days[position]]):
-                return self._days[position]
-        return None
-
-    def of(self, day: date, as_of: datetime) -> Mapping[str, Row]:
-        """Rows of one session by symbol (or under "" where the table has none)."""
-        rows = self._rows.get(day, [])
-        return {str(row.get("symbol", "")): row for row in rows if row["knowable_at"] <= as_of}
-
-    def rows(self, day: date) -> list[Row]:
-        """All rows of one session."""
-        return self._rows.get(day, [])

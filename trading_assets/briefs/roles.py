@@ -4,7 +4,7 @@ A reading is a row of the lake with an id of its own; an answer cites readings b
 """
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,11 +74,12 @@ class BreadthInputs(_Words):
 
 
 class Headline(_Words):
-    """One dated headline about the symbol."""
+    """One dated headline about the symbol; publishers are numbered, 0 where nobody is named."""
 
     id: ReadingId
     published: date
     text: Annotated[str, Mark.UNTRUSTED]
+    publisher: Annotated[int, Field(ge=0)] = 0
 
 
 class NewsInputs(_Words):
@@ -94,6 +95,38 @@ class NewsInputs(_Words):
         return frozenset(headline.id for headline in self.headlines)
 
 
+class MacroReading(_Words):
+    """How one macro series moved up to its newest value; ids cite that value and those that it is compared with.
+
+    Changes are fractions of the older value, or percentage points where the series itself is in percent; None where no older value
+    is known. No level is given: a level of an index tells the year.
+    """
+
+    id: ReadingId
+    series: str
+    observed: date
+    unit: Literal["fraction", "points"]
+    change_month: float | None
+    change_two_months: float | None
+
+
+class MacroInputs(_Words):
+    """What the macro analyst sees of the economy: what had been released before the decision.
+
+    `credit_spread` is Moody's BAA yield over AAA in percentage points, to a tenth; its change is that of two months.
+    """
+
+    session: date
+    series: Annotated[tuple[MacroReading, ...], Field(min_length=1)]
+    credit_spread: float | None
+    credit_spread_change: float | None
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Everything that may be cited."""
+        return frozenset(reading.id for reading in self.series)
+
+
 class Opinion(_Words):
     """An analyst's answer: -1 (sell) to 1 (buy), how sure, why, and the ids of the readings that it rests on."""
 
@@ -103,9 +136,27 @@ class Opinion(_Words):
     evidence: Annotated[tuple[ReadingId, ...], Field(min_length=1, max_length=12)]
 
 
-def uncited(inputs: TechnicalInputs | BreadthInputs | NewsInputs, opinion: Opinion) -> str | None:
+class Citable(Protocol):
+    """Inputs whose parts carry ids."""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Everything that may be cited."""
+        ...
+
+
+class Citing(Protocol):
+    """An answer that cites ids."""
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """The ids."""
+        ...
+
+
+def uncited(inputs: Citable, answer: Citing) -> str | None:
     """The complaint about citations that were not given; None when all were."""
-    foreign = sorted(set(opinion.evidence) - inputs.ids)
+    foreign = sorted(set(answer.evidence) - inputs.ids)
     return (
         f"evidence {', '.join(foreign)} was not given; cite only {', '.join(sorted(inputs.ids))}" if foreign else None
     )

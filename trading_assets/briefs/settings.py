@@ -50,7 +50,6 @@ class AgentsSettings(Strict):
     quorum: Quorum = Quorum()
     consensus_min: Annotated[float, Field(ge=0, lt=1)] = 0.1
     agent_seconds_max: Annotated[float, Field(gt=0, le=600)] = 30.0
-    proposal_hours: Annotated[float, Field(gt=0, le=168)] = 24.0
     scaling: Scaling = Scaling()
 
     @field_validator("analysts")
@@ -69,14 +68,19 @@ class AgentsSettings(Strict):
         return personas
 
     @property
-    def weights(self) -> Mapping[str, float]:
-        """Skill to log-odds."""
-        return {analyst.skill: analyst.weight for analyst in self.analysts}
+    def weights_by_agent(self) -> Mapping[str, float]:
+        """Agent (see `agent_of`) to log-odds."""
+        return {agent_of(analyst.skill): analyst.weight for analyst in self.analysts}
 
     @property
     def patience(self) -> timedelta:
         """How long one round of questions may take."""
         return timedelta(seconds=self.agent_seconds_max)
+
+
+def agent_of(skill: str) -> str:
+    """What an analyst is called in briefs: its folder's name without "-analyst"."""
+    return skill.removesuffix("-analyst")
 
 
 def load_agents(folder: Path) -> AgentsSettings:

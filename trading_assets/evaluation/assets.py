@@ -126,7 +126,7 @@ def _report(lane: str) -> Any:
         from trading_assets.evaluation.making import make_report
 
         span = span_of(context.partition_keys)
-        made = make_report(desk.lake(), desk.gates(), desk.rules(lane), span, desk.home().reports)
+        made = make_report(desk.lake(), desk.gates(), desk.ledger(lane), desk.rules(lane), span, desk.home().reports)
         desk.note_evaluation(lane, span.last, made.headline)
         paths = {"markdown": str(made.paths.markdown), "json": str(made.paths.json)}
         numbers = {name: round(value, _DECIMALS) for name, value in made.headline.items()}

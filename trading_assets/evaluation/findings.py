@@ -20,7 +20,9 @@ from trading_assets.evaluation.summary import (
     summarise_equity,
     trade_record,
 )
+from trading_assets.evaluation.thinking import Thinking, thinking_of
 from trading_assets.evaluation.vetoed import VetoOutcome
+from trading_assets.theses.model import Mind
 
 TRADES_SHOWN = 5
 
@@ -40,6 +42,10 @@ class ReportInputs:
         plans: Rows of TRADE_PLANS, for the reasons behind trades.
         vetoed: What refused entries would have earned.
         gates: Verdicts of the quality gate; failed ones become incidents.
+        mind: The newest mind of the book.
+        scores: Rows of THESIS_SCORES.
+        votes: Rows of VOTES.
+        lessons: Rows of LESSONS.
     """
 
     lane: str
@@ -52,6 +58,10 @@ class ReportInputs:
     plans: pl.DataFrame | None = None
     vetoed: Sequence[VetoOutcome] = ()
     gates: Sequence[GateRecord] = ()
+    mind: Mind | None = None
+    scores: pl.DataFrame | None = None
+    votes: pl.DataFrame | None = None
+    lessons: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,7 @@ class Findings:
     incidents: tuple[GateRecord, ...]
     proposals: tuple[Proposal, ...]
     caveats: tuple[str, ...]
+    thinking: Thinking
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values: money as numbers, days as ISO text, undefined as null."""
@@ -145,6 +156,7 @@ def find(inputs: ReportInputs) -> Findings:
         caveats=caveats(
             trades["pnl"].to_list(), sessions=account.height, has_benchmark=has_benchmark, incidents=len(incidents)
         ),
+        thinking=thinking_of(inputs.mind, inputs.scores, inputs.votes, inputs.lessons),
     )
 
 

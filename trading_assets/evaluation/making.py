@@ -14,10 +14,13 @@ from trading_assets.evaluation.model import BENCHMARK
 from trading_assets.evaluation.report import Report, ReportPaths, improvement_report, write_report
 from trading_assets.evaluation.vetoed import veto_outcomes
 from trading_assets.execution.model import ACCOUNT, TRADES
+from trading_assets.execution.ports import OrderLedger
 from trading_assets.execution.rules import Rules
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
-from trading_assets.plans.model import TRADE_PLANS
+from trading_assets.plans.model import TRADE_PLANS, VOTES
 from trading_assets.signatures.model import VERDICTS
+from trading_assets.theses.memory.model import LESSONS
+from trading_assets.theses.model import THESIS_SCORES, Mind
 
 _PICTURE = re.compile(r"\]\((\w+\.png)\)")
 # Pictures are stored in Dagster's event row: a larger text is shown without them.
@@ -33,14 +36,16 @@ class Made:
     headline: Mapping[str, float]
 
 
-def make_report(lake: Lake, gates: GateBook, rules: Rules, span: Span, folder: Path) -> Made:
+def make_report(lake: Lake, gates: GateBook, ledger: OrderLedger, rules: Rules, span: Span, folder: Path) -> Made:
     """Writes the report of the span's last session below `folder/<lane>/<session>/`."""
-    report = improvement_report(_inputs(lake, gates, rules, span))
+    with ledger.reading() as reading:
+        mind = reading.mind(XNYS.session(span.last).close)
+    report = improvement_report(_inputs(lake, gates, rules, span, mind))
     paths = write_report(report, folder / rules.book / span.last.isoformat())
     return Made(paths, _shown(report), _headline(report))
 
 
-def _inputs(lake: Lake, gates: GateBook, rules: Rules, span: Span) -> ReportInputs:
+def _inputs(lake: Lake, gates: GateBook, rules: Rules, span: Span, mind: Mind) -> ReportInputs:
     as_of, lane, cash = XNYS.session(span.last).close, rules.book, rules.first_book.cash
     account = lake.read(ACCOUNT, as_of=as_of, lane=lane, last=span.last)
     first = account["session"][0] if account.height else span.first
@@ -66,6 +71,10 @@ def _inputs(lake: Lake, gates: GateBook, rules: Rules, span: Span) -> ReportInpu
             costs=rules.costs,
         ),
         gates=[judged[day] for day in sorted(judged)],
+        mind=mind,
+        scores=lake.read(THESIS_SCORES, as_of=as_of, lane=lane, last=span.last),
+        votes=lake.read(VOTES, as_of=as_of, lane=lane, last=span.last),
+        lessons=lake.read(LESSONS, as_of=as_of, lane=lane, last=span.last),
     )
 
 

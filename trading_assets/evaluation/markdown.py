@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from trading_assets.evaluation.findings import Findings, TradeLine
 from trading_assets.evaluation.proposals import ControlRecord
 from trading_assets.evaluation.summary import UNDEFINED, TradeRecord, side_by_side
+from trading_assets.evaluation.thinking import LessonLine, PersonaLine, SourceLine, ThesisLine
 from trading_assets.signatures.risk_gate import CONTROLS
 
 _SHOWN = 20
@@ -14,6 +15,7 @@ _TITLES = {
     "drawdown.png": "Drawdown",
     "pnl_by_strategy.png": "P&L by strategy",
     "pnl_by_regime.png": "P&L by regime",
+    "theses.png": "Theses that live, and how they relate",
 }
 
 
@@ -26,6 +28,9 @@ def render(findings: Findings, pictures: Sequence[str]) -> str:
         ("What failed", _trades(findings.worst, "No trade has lost.")),
         ("By strategy", (*_records(findings.strategies), *_pictures(pictures, "pnl_by_strategy.png"))),
         ("By regime at entry", (*_records(findings.regimes), *_pictures(pictures, "pnl_by_regime.png"))),
+        ("Theses", (*_theses(findings.thinking.theses), *_pictures(pictures, "theses.png"))),
+        ("Who was right", (*_sources(findings.thinking.sources), *_personas(findings.thinking.personas))),
+        ("Lessons", _lessons(findings.thinking.lessons)),
         ("Vetoes by control", _controls(findings.controls)),
         ("Data quality", _incidents(findings)),
         ("Proposals", _proposals(findings)),
@@ -98,6 +103,59 @@ def _records(records: Mapping[str, TradeRecord]) -> Iterator[str]:
         for name, record in records.items()
     )
     yield from _table(columns, rows)
+
+
+def _theses(theses: Sequence[ThesisLine]) -> Iterator[str]:
+    if not theses:
+        yield "No thesis lives."
+        return
+    columns = ("Symbol", "Direction", "Confidence", "Status", "Formed", "Until", "Target, USD", "Wrong beyond, USD")
+    rows = (
+        (
+            line.symbol,
+            line.direction,
+            f"{line.confidence:.2f}",
+            line.status,
+            str(line.formed),
+            str(line.expires),
+            f"{line.target:.2f}",
+            f"{line.invalidation:.2f}",
+        )
+        for line in theses
+    )
+    yield from _table(columns, rows, text=(0, 1, 3, 4, 5))
+
+
+def _sources(sources: Sequence[SourceLine]) -> Iterator[str]:
+    if not sources:
+        yield "No thesis has ended confirmed or wrong."
+        return
+    columns = ("Source", "Theses", "Brier", "Said, mean", "Came true")
+    rows = ((s.source, str(s.theses), f"{s.brier:.3f}", f"{s.said_mean:.0%}", f"{s.true_share:.0%}") for s in sources)
+    yield from _table(columns, rows)
+
+
+def _personas(personas: Sequence[PersonaLine]) -> Iterator[str]:
+    if personas:
+        yield ""
+        columns = ("Persona", "Weight", "Votes", "Would have entered", "Attributed, USD")
+        rows = (
+            (p.persona, f"{p.weight:.2f}", str(p.votes), str(p.would_enter), f"{p.attributed_usd:+,.2f}")
+            for p in personas
+        )
+        yield from _table(columns, rows)
+
+
+def _lessons(lessons: Sequence[LessonLine]) -> Iterator[str]:
+    if not lessons:
+        yield "No trade has closed."
+        return
+    columns = ("Closed", "Symbol", "Strategy", "Grade", "R", "Lesson")
+    rows = (
+        (str(one.session), one.symbol, one.strategy, one.grade, _number(one.r_multiple, "{:+.2f}"), one.lesson)
+        for one in lessons
+    )
+    yield from _table(columns, rows, text=(0, 1, 2, 3, 5))
 
 
 def _controls(controls: Sequence[ControlRecord]) -> Iterator[str]:

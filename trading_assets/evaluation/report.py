@@ -14,6 +14,7 @@ from typing import Any
 from trading_assets.evaluation.findings import Findings, ReportInputs, find
 from trading_assets.evaluation.markdown import render
 from trading_assets.evaluation.plots import plots_of
+from trading_assets.theses.picture import draw
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ def improvement_report(inputs: ReportInputs) -> Report:
         strategies=findings.strategies,
         regimes=findings.regimes,
     )
+    if inputs.mind is not None and inputs.mind.theses:
+        plots["theses.png"] = draw(inputs.mind)
     return Report(findings, render(findings, tuple(plots)), findings.as_json(), plots)
 
 

@@ -100,9 +100,10 @@ def _played(
 
 def _opened(row: Row, cash: Decimal) -> Opening:
     plan = TradePlan(
-        **{name: row[name] for name in TradePlan.model_fields if name not in {"as_of", "reasons"}},
+        **{name: row[name] for name in TradePlan.model_fields if name not in {"as_of", "reasons", "votes"}},
         as_of=row["knowable_at"],
         reasons=tuple(json.loads(row["reasons"])),
+        votes=json.loads(row["votes"]),
     )
     approved = Verdict(
         signer="none",

@@ -3,30 +3,35 @@
 The backtest lane walks a whole range in one run and carries the book; the desk lane decides the one slot that is due, or refuses.
 """
 
+import base64
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from resources.desk import BACKTEST, DESK, DeskResource
-from trading_assets.briefs.model import ANALYST_BRIEFS
-from trading_assets.catalog import SINGLE_RUN, key_of, spec, stored
+from trading_assets.catalog import SINGLE_RUN, at_last_session, key_of, spec, stored
 from trading_assets.core.errors import DeskError
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
 from trading_assets.features.model import INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.partitions import KNOWN_BEFORE, span_of
-from trading_assets.plans.model import TRADE_PLANS
+from trading_assets.plans.model import TRADE_PLANS, VOTES
 from trading_assets.regimes.model import REGIME_LABELS
 from trading_assets.signatures.model import VERDICTS
-from trading_assets.theses.model import THESES
+from trading_assets.theses.assets import BACKFILL_TAG
+from trading_assets.theses.memory.model import LESSONS
+from trading_assets.theses.model import OPINIONS, THESES, THESIS_EDGES, THESIS_EVENTS, THESIS_SCORES
 
 if TYPE_CHECKING:
     from trading_assets.execution.lanes import Lane
+    from trading_assets.theses.model import Mind
 
-DECIDED = (THESES, TRADE_PLANS, VERDICTS, ORDERS)
-BOOKED = (FILLS, POSITIONS, ACCOUNT, TRADES)
+THOUGHT = (THESES, THESIS_EVENTS, THESIS_EDGES, THESIS_SCORES)
+DECIDED = (*THOUGHT, VOTES, TRADE_PLANS, VERDICTS, ORDERS)
+BOOKED = (FILLS, POSITIONS, ACCOUNT, TRADES, LESSONS)
 _FACTS = (DAILY_BARS, INDICATORS, REGIME_LABELS)
 
 
@@ -44,9 +49,12 @@ class DecideConfig(dg.Config):
 
 def _decided_specs(lane: str) -> list[dg.AssetSpec]:
     facts = [dg.AssetDep(key_of(table), partition_mapping=KNOWN_BEFORE) for table in _FACTS]
+    said = [key_of(table, lane) for table in OPINIONS]
     deps: dict[str, list[Any]] = {
-        THESES.name: [key_of(ANALYST_BRIEFS, lane), *facts],
-        TRADE_PLANS.name: [key_of(THESES, lane), *facts],
+        THESES.name: [*said, *facts],
+        **{table.name: [key_of(THESES, lane)] for table in THOUGHT[1:]},
+        VOTES.name: [key_of(THESES, lane)],
+        TRADE_PLANS.name: [key_of(THESES, lane), key_of(VOTES, lane), *facts],
         VERDICTS.name: [key_of(TRADE_PLANS, lane)],
         ORDERS.name: [key_of(VERDICTS, lane)],
     }
@@ -65,14 +73,16 @@ def backtest_cycle() -> Sequence[Any]:
         """Walks the run's sessions in order and settles each; sessions done before a failure are kept."""
         from trading_assets.execution.lanes import BacktestWalk
 
-        walk = BacktestWalk.begin(_lane(desk, BACKTEST), span_of(context.partition_keys), fresh=config.fresh)
-        try:
-            walk.walk()
-        except DeskError:
-            walk.store()
-            _log_done(context, walk.done)
-            raise
+        with _lane(desk, BACKTEST, context) as lane:
+            walk = BacktestWalk.begin(lane, span_of(context.partition_keys), fresh=config.fresh)
+            try:
+                walk.walk()
+            except DeskError:
+                walk.store()
+                _log_done(context, walk.done)
+                raise
         written = walk.store()
+        at_last_session(context, key_of(THESES, BACKTEST), _pictured(walk.mind))
         for table in DECIDED:
             yield stored(table, written[table.name], lane=BACKTEST)
 
@@ -89,30 +99,32 @@ def desk_cycle() -> Sequence[Any]:
         """Decides the slot that is due now; anything else is refused with the reason."""
         from trading_assets.execution.lanes import decide_due, due_or_refused
 
-        lane = _lane(desk, DESK)
         now = desk.clock().now()
-        slot = due_or_refused(lane.rules, list(context.partition_keys), config.slot, now=now)
-        desk.note_parameters(DESK)
-        result, written = decide_due(lane, slot)
+        with _lane(desk, DESK, context) as lane:
+            slot = due_or_refused(lane.rules, list(context.partition_keys), config.slot, now=now)
+            desk.note_parameters(DESK)
+            result, written = decide_due(lane, slot)
         seen = {
             "slot": slot.label,
             "reason": result.decision.reason,
             "seconds_after_slot": (now - slot.at).total_seconds(),
         }
         for table in DECIDED:
-            yield stored(table, written[table.name], lane=DESK, extra=seen)
+            shown = _pictured(result.mind) if table is THESES and result.mind else {}
+            yield stored(table, written[table.name], lane=DESK, extra={**seen, **shown})
 
     return [desk_decisions]
 
 
 def booked_assets(lane: str) -> Sequence[Any]:
-    """Fills, positions, account and trades, read from the lane's ledger in the same way in both lanes."""
+    """Fills, positions, account, trades and lessons, read from the lane's ledger in the same way in both lanes."""
     sources = [key_of(ORDERS, lane), key_of(DAILY_BARS), key_of(CORPORATE_ACTIONS)]
     deps: dict[str, list[Any]] = {
         FILLS.name: sources,
         POSITIONS.name: [key_of(FILLS, lane)],
         ACCOUNT.name: [key_of(FILLS, lane)],
         TRADES.name: [key_of(FILLS, lane)],
+        LESSONS.name: [key_of(FILLS, lane)],
     }
 
     @dg.multi_asset(
@@ -125,17 +137,35 @@ def booked_assets(lane: str) -> Sequence[Any]:
         """Settles what is not settled yet, then shows the ledger's rows of the run's sessions."""
         from trading_assets.execution.lanes import store_booked
 
-        written = store_booked(_lane(desk, lane), span_of(context.partition_keys))
+        with _lane(desk, lane, context) as booking:
+            written = store_booked(booking, span_of(context.partition_keys))
         for table in BOOKED:
             yield stored(table, written[table.name], lane=lane)
 
     return [booked]
 
 
-def _lane(desk: DeskResource, name: str) -> "Lane":
+@contextmanager
+def _lane(desk: DeskResource, name: str, context: dg.AssetExecutionContext) -> "Iterator[Lane]":
+    """The lane with whom it asks: all questions of the run use the skills as they are at its start."""
+    from trading_assets.execution.counsel import Counsel
     from trading_assets.execution.lanes import Lane
 
-    return Lane(desk.lake(), desk.gates(), desk.ledger(name), desk.rules(name))
+    rules = desk.rules(name)
+    budget_of = desk.budgets(name, run=context.run.tags.get(BACKFILL_TAG, context.run_id))
+    with desk.reasoner() as reasoner, reasoner.cycle():
+        counsel = Counsel(reasoner, lambda slot: budget_of(slot.session, slot.label), rules.agents.patience)
+        yield Lane(desk.lake(), desk.gates(), desk.ledger(name), rules, counsel)
+
+
+def _pictured(mind: "Mind") -> dict[str, Any]:
+    """The thesis graph as the UI shows it; nothing where there is no thesis."""
+    from trading_assets.theses.picture import draw
+
+    if not mind.theses:
+        return {}
+    picture = base64.b64encode(draw(mind)).decode()
+    return {"graph": dg.MetadataValue.md(f"![theses](data:image/png;base64,{picture})"), "theses": len(mind.theses)}
 
 
 def _log_done(context: dg.AssetExecutionContext, done: Sequence[date]) -> None:

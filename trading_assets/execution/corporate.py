@@ -1,10 +1,10 @@
 """Splits and cash dividends on the book, at the session's open and before any matching.
 
 A dividend belongs to the shares held at that open and is stated per share of the day before, so it is paid before a split of the
-same session. A split multiplies shares and leaves their cost; what is left of a share is paid in cash at the previous close. Order
-prices are divided by the ratio and rounded to cents so that no approved term gets worse: buys down, sells up. Open buys round
-down to whole shares, open sells up but never above what is held, so that a stop never covers less than its position.
-Dividends do not move order prices.
+same session. A split multiplies shares and leaves their cost; what is left of a share is paid in cash at the previous close. Who is
+short pays both. Order prices are divided by the ratio and rounded to cents so that no approved term gets worse: buys down, sells
+up. Open entries round down to whole shares, what reduces rounds up but never above what is held, so that a stop never covers less
+than its position. Dividends do not move order prices.
 """
 
 from collections.abc import Iterable, Mapping
@@ -80,7 +80,7 @@ def apply_actions(
 
 
 def split_shares(quantity: int, ratio: Decimal) -> tuple[int, Decimal]:
-    """Whole shares after a split, and the part of a share that is left.
+    """Whole shares after a split, and the part of a share that is left; both negative for shares that are owed.
 
     The product is taken to six places first: a ratio such as 1:30 has no exact decimal, and 30 old shares must be 1 new one.
     """
@@ -160,11 +160,12 @@ def _split_position(book: Book, symbol: str, whole: int) -> dict[str, Position]:
 
 
 def _split_orders(book: Book, action: Action, held: int) -> Book:
-    """The book's open orders in the new share count; a purchase too small for it is cancelled as it stood."""
+    """The book's open orders in the new share count; an entry too small for it is cancelled as it stood."""
     open_orders = [o for o in book.orders.values() if o.symbol == action.symbol and o.status in OPEN]
     split = {order.id: _split_order(order, action.ratio) for order in open_orders}
     too_small = [order.id for order in split.values() if order.open_quantity == 0]
-    book = cancel(book, too_small, reason="a split left less than one share to buy")
+    for order_id in too_small:
+        book = cancel(book, [order_id], reason=f"a split left less than one share to {book.orders[order_id].side}")
     orders = {
         order.id: split[order.id] if order.id in split and order.status in OPEN else order
         for order in book.orders.values()
@@ -177,7 +178,7 @@ def _split_order(order: Order, ratio: Decimal) -> Order:
     filled, _ = split_shares(order.filled, ratio)
     whole, part = split_shares(order.open_quantity, ratio)
     rounding = ROUND_FLOOR if order.side == "buy" else ROUND_CEILING
-    still_open = whole + 1 if order.side == "sell" and part else whole
+    still_open = whole if order.opens or not part else whole + 1
     return replace(
         order,
         quantity=filled + still_open,

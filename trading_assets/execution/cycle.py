@@ -1,33 +1,34 @@
-"""The decision cycle: what every lane runs, one slot at a time, carrying the book.
+"""The decision cycle: what every lane runs, one slot at a time, carrying the book and the mind.
 
 A session opens with yesterday's book after splits and dividends, decides its slots in order, and is settled against its own bars by
-the paper broker. Live, one call decides one slot; a backtest walks the slots of hundreds of sessions with the same functions.
+the paper broker. A slot looks, thinks and decides; agents are asked while it thinks, and what they said becomes orders only through
+the functions here. Live, one call decides one slot; a backtest walks the slots of hundreds of sessions with the same functions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from trading_assets.briefs.facts import FactBook, Facts
-from trading_assets.briefs.model import Brief
-from trading_assets.core.calendar import XNYS, Session
-from trading_assets.core.errors import DataNotReady
+from trading_assets.core.calendar import Session
+from trading_assets.core.journal import canonical, sha256
 from trading_assets.core.slots import Slot, slots_of
-from trading_assets.execution.book import place
+from trading_assets.execution.looking import View, World, look, opening_of
 from trading_assets.execution.model import Order
 from trading_assets.execution.orders import intent_for, orders_of
-from trading_assets.execution.portfolio import portfolio_of
-from trading_assets.execution.ports import Decision, Intent, LedgerSession, SessionClose
+from trading_assets.execution.ports import Decision, Intent, LedgerSession, Remark, SessionClose
 from trading_assets.execution.rules import Rules
-from trading_assets.execution.settlement import Opening, open_session, settle
+from trading_assets.execution.settlement import settle
+from trading_assets.execution.thinking import Grown, Thoughts, grow, think
+from trading_assets.plans.candidates import acts
+from trading_assets.plans.ensemble import persona_weights
 from trading_assets.plans.model import TradePlan
-from trading_assets.plans.portfolio import Pending, Portfolio
-from trading_assets.plans.trader import make_plans
-from trading_assets.signatures.gates import FactGate
+from trading_assets.plans.trader import Planned, make_plans
+from trading_assets.signatures.judging import judge_all
 from trading_assets.signatures.model import Verdict
-from trading_assets.signatures.risk_gate import Surroundings, judge
-from trading_assets.signatures.state import StateRuling, trading_state
-from trading_assets.theses.model import Thesis
-from trading_assets.theses.rules import form_theses
+from trading_assets.theses.model import Event, Mind, Score, Thesis
+from trading_assets.theses.relations import ordered, related
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +37,14 @@ class SlotResult:
 
     slot: Slot
     decision: Decision
-    theses: tuple[Thesis, ...]
-    judged: tuple[tuple[TradePlan, Verdict], ...]
-    intents: tuple[Intent, ...]
-    orders: tuple[Order, ...]
-
-
-@dataclass(frozen=True)
-class World:
-    """The facts of a range: cut by `as_of` at each slot, gated session by session."""
-
-    facts: FactBook
-    gate: FactGate
-    briefs: Mapping[str, Sequence[Brief]]
+    judged: tuple[tuple[TradePlan, Verdict], ...] = ()
+    intents: tuple[Intent, ...] = ()
+    orders: tuple[Order, ...] = ()
+    mind: Mind | None = None
+    ended: tuple[Thesis, ...] = ()
+    events: tuple[Event, ...] = ()
+    scores: tuple[Score, ...] = ()
+    vote_rows: tuple[Row, ...] = field(default=())
 
 
 def walk_session(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> Iterator[SlotResult]:
@@ -58,41 +54,29 @@ def walk_session(session: Session, world: World, rules: Rules, ledger: LedgerSes
     settle_session(session, world, rules, ledger)
 
 
-def decide_slot(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -> SlotResult:
-    """Decides one slot and writes the decision, its intents and its orders in the ledger's transaction."""
-    if not slot.is_first:
+def awake(slot: Slot, world: World, rules: Rules) -> bool:
+    """Whether any strategy of the settings acts in the slot; those that act after the open need intraday features."""
+    seen = slot.is_first or world.facts.has_intraday(slot.session.day)
+    return seen and acts(slot, rules.settings.decisions.strategies)
+
+
+def decide_slot(
+    slot: Slot, world: World, rules: Rules, ledger: LedgerSession, *, thoughts: Thoughts | None = None
+) -> SlotResult:
+    """Decides one slot and writes the decision, its intents and its orders in the ledger's transaction.
+
+    Args:
+        thoughts: What the agents said when the slot was looked at before the transaction; they are asked now where it is absent.
+    """
+    if not awake(slot, world, rules):
         return _idle(slot, rules, ledger)
-    session = slot.session
-    facts = _fresh_facts(slot, world)
-    ruling = _ruling(slot, rules, ledger)
-    opening = _opening(session, world, rules, ledger)
-    portfolio = portfolio_of(opening, ledger.entries_of(sorted(opening.book.positions)), session.day)
-    theses = form_theses(slot, facts, world.briefs.get(session.key, ()))
-    plans = make_plans(
-        slot,
-        facts,
-        theses,
-        portfolio,
-        strategies=rules.settings.decisions.strategies,
-        preferences=rules.preferences,
-        flatten=ruling.reason if ruling.state == "HALTED" else None,
-    )
-    judged = tuple(_judged(plans, portfolio, ruling, facts, rules))
-    approved = [(plan, verdict) for plan, verdict in judged if verdict.quantity > 0]
-    intents = tuple(intent_for(p, v, book=rules.book, limits_hash=rules.limits_hash) for p, v in approved)
-    orders = tuple(order for intent in intents for order in orders_of(intent))
-    decision = Decision(
-        session=session.day,
-        slot=slot.label,
-        as_of=slot.at,
-        state=ruling.state,
-        reason=_reason(plans, theses, ruling),
-        plans=len(plans),
-        vetoes=len(judged) - len(approved),
-        limits_hash=rules.limits_hash,
-    )
-    ledger.add_decision(decision, judged, intents, orders)
-    return SlotResult(slot, decision, theses, judged, intents, orders)
+    view = look(slot, world, rules, ledger)
+    if view.ruling.halt:
+        ledger.add_halt(view.ruling.halt, as_of=slot.at)
+    if thoughts is None:
+        thoughts = think(view, rules, world.counsel)
+        return _conclude(view, thoughts.grown, thoughts, rules, ledger)
+    return _conclude(view, grow(view, thoughts.updates, rules), thoughts, rules, ledger)
 
 
 def settle_session(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> SessionClose:
@@ -101,82 +85,103 @@ def settle_session(session: Session, world: World, rules: Rules, ledger: LedgerS
     if done is not None:
         return done
     world.gate.require(session.day)
-    settled = settle(session, _opening(session, world, rules, ledger), world.facts.bars(session.day), rules.costs)
+    opening, bars = opening_of(session, world, rules, ledger), world.facts.bars(session.day)
+    settled = settle(session, opening, bars, rules.costs, intraday=world.intraday_bars(session.day))
     ledger.add_settlement(settled.close, settled.fills, settled.dividends)
     return settled.close
 
 
-def _fresh_facts(slot: Slot, world: World) -> Facts:
-    """Facts of the session before, gated; anything older, or nothing, is refused."""
-    needed = XNYS.previous(slot.session.day).day
-    world.gate.require(needed)
-    facts = world.facts.at(slot.at)
-    if facts.session != needed:
-        hint = f"desk ingest --from {needed} --to {needed}, then the premarket job"
-        raise DataNotReady(
-            f"slot {slot.label} of {slot.session.day} has no fresh facts", value=facts.session, bound=needed, hint=hint
-        )
-    if not any(known.indicators for known in facts.symbols.values()):
-        hint = "materialize indicators, breadth and regime_labels, then analyst_briefs"
-        raise DataNotReady(f"there are no indicators of {needed}", value=sorted(facts.symbols), bound=needed, hint=hint)
-    return facts
+def _conclude(view: View, grown: Grown, thoughts: Thoughts, rules: Rules, ledger: LedgerSession) -> SlotResult:
+    """From opinions to orders: plans by code, verdicts by the gate, and one transaction that holds all of it."""
+    planned = _planned(view, grown, thoughts, rules)
+    judged = _judged(view, grown.advanced.mind, planned.plans, rules)
+    approved = [(plan, verdict) for plan, verdict in judged if verdict.quantity > 0]
+    intents = tuple(intent_for(p, v, book=rules.book, limits_hash=rules.limits_hash) for p, v in approved)
+    orders = tuple(order for intent in intents for order in orders_of(intent))
+    mind = _with_orders(grown.advanced.mind, intents, view)
+    decision = Decision(
+        session=view.slot.session.day,
+        slot=view.slot.label,
+        as_of=view.slot.at,
+        state=view.ruling.state,
+        reason=_reason(planned.plans, view),
+        plans=len(planned.plans),
+        vetoes=len(judged) - len(approved),
+        limits_hash=rules.limits_hash,
+        mind_digest=mind_digest(mind),
+    )
+    remarks = (
+        *view.remarks,
+        *thoughts.remarks,
+        *map(_remark, (*grown.advanced.flags, *grown.refused, *planned.remarks)),
+    )
+    ledger.add_decision(decision, judged, intents, orders, mind=mind, remarks=remarks)
+    told = grown.advanced
+    return SlotResult(
+        view.slot, decision, judged, intents, orders, mind, told.ended, told.events, told.scores, planned.vote_rows
+    )
 
 
-def _ruling(slot: Slot, rules: Rules, ledger: LedgerSession) -> StateRuling:
-    halt = ledger.open_halt()
-    history = ledger.equity_history(slot.session.day)
-    ruling = trading_state(history, rules.preferences, open_halt=halt.cause if halt else None)
-    if ruling.halt:
-        ledger.add_halt(ruling.halt, as_of=slot.at)
-    return ruling
+def mind_digest(mind: Mind) -> str:
+    """The sha256 of the mind's canonical JSON, by which a decision names it."""
+    return sha256(canonical(mind.model_dump(mode="json")))
 
 
-def _opening(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> Opening:
-    """The book at the open, with the orders that earlier slots of the session placed."""
-    before = _carried(session, ledger)
-    book = before.book if before else rules.first_book
-    opening = open_session(book, before.prices if before else {}, world.facts.actions(session.day), session)
-    placed = [order for order, _ in ledger.orders_placed(session.day, session.day)]
-    return replace(opening, book=place(opening.book, placed))
+def _planned(view: View, grown: Grown, thoughts: Thoughts, rules: Rules) -> Planned:
+    return make_plans(
+        view.slot,
+        view.facts,
+        grown.advanced.mind,
+        view.portfolio,
+        ended=grown.advanced.ended,
+        candidates=grown.candidates,
+        votes=thoughts.votes,
+        choice=thoughts.choice,
+        weights=persona_weights(rules.agents.personas, view.lessons, view.slot.session.day),
+        heard=view.heard,
+        stance=view.said.stance,
+        related=related(grown.advanced.mind),
+        agents=rules.agents,
+        preferences=rules.preferences,
+        flatten=view.ruling.reason if view.ruling.state == "HALTED" else None,
+    )
 
 
-def _carried(session: Session, ledger: LedgerSession) -> SessionClose | None:
-    """The close of the session before; None for a new book. Sessions in between would lose their splits, fills and stops."""
-    before, due = ledger.latest_close(session.day), XNYS.previous(session.day).day
-    if before is not None and before.session != due:
-        raise DataNotReady(
-            f"the book was last settled on {before.session} and cannot open {session.day}",
-            value=before.session,
-            bound=due,
-            hint=f"go on from {XNYS.next(before.session).day}, or begin a fresh backtest",
-        )
-    return before
+def _judged(view: View, mind: Mind, plans: Sequence[TradePlan], rules: Rules) -> tuple[tuple[TradePlan, Verdict], ...]:
+    volumes = {symbol: known.indicators.get("volume_mean_20") for symbol, known in view.facts.symbols.items()}
+    return judge_all(
+        plans,
+        view.portfolio,
+        view.ruling,
+        sectors=rules.settings.market.sectors,
+        average_volume={symbol: volume for symbol, volume in volumes.items() if volume is not None},
+        related=related(mind),
+        preferences=rules.preferences,
+    )
 
 
-def _judged(
-    plans: Sequence[TradePlan], portfolio: Portfolio, ruling: StateRuling, facts: Facts, rules: Rules
-) -> Iterator[tuple[TradePlan, Verdict]]:
-    """Judges in order; what was approved counts in full against the next plan."""
-    volumes = {s: known.indicators.get("volume_mean_20") for s, known in facts.symbols.items()}
-    average = {symbol: volume for symbol, volume in volumes.items() if volume is not None}
-    for plan in plans:
-        around = Surroundings(portfolio, ruling, rules.settings.market.sectors, average, rules.preferences)
-        verdict = judge(plan, around)
-        if plan.action == "enter" and verdict.quantity:
-            portfolio = portfolio.with_pending(Pending(plan.symbol, plan.entry * verdict.quantity))
-        yield plan, verdict
+def _with_orders(mind: Mind, intents: Sequence[Intent], view: View) -> Mind:
+    """The mind with an edge from each thesis to the plan that it became."""
+    for intent in intents:
+        if intent.plan.opens:
+            mind = ordered(mind, intent.plan.thesis_id, intent.plan.id, view.slot.session.day)
+    return mind
+
+
+def _remark(told: tuple[str, str, str] | Remark) -> Remark:
+    return told if isinstance(told, Remark) else Remark(*told)
 
 
 def _idle(slot: Slot, rules: Rules, ledger: LedgerSession) -> SlotResult:
-    """A slot in which no strategy acts: swing strategies act at the open. It is on record, and reads nothing."""
+    """A slot in which no strategy acts. It is on record, and reads nothing."""
     reason = "no strategy acts in this slot"
     decision = Decision(slot.session.day, slot.label, slot.at, "IDLE", reason, 0, 0, rules.limits_hash)
     ledger.add_decision(decision, (), (), ())
-    return SlotResult(slot, decision, (), (), (), ())
+    return SlotResult(slot, decision)
 
 
-def _reason(plans: Sequence[TradePlan], theses: Sequence[Thesis], ruling: StateRuling) -> str:
-    if ruling.state != "ACTIVE":
-        return ruling.reason
+def _reason(plans: Sequence[TradePlan], view: View) -> str:
+    if view.ruling.state != "ACTIVE":
+        return view.ruling.reason
     found = f"{len(plans)} plans" if plans else "no strategy found a setup"
-    return found if theses else f"no thesis, for want of briefs: exits only; {found}"
+    return found if view.said.briefs else f"no analyst was heard: exits only; {found}"

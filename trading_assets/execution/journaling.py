@@ -35,8 +35,14 @@ _ORDER = TypeAdapter(Order)
 _CLOSE = TypeAdapter(SessionClose)
 _BASIS_POINTS = 10_000
 _TENTH = Decimal("0.1")
-_PAST = {"buy": "bought", "sell": "sold", "veto": "vetoed", "shrink": "shrunk"}
-_NOUN = {"enter": "entry", "exit": "exit"}
+_RULED = {"veto": "vetoed", "shrink": "shrunk"}
+_TRADED = {
+    ("buy", True): "bought",
+    ("sell", True): "sold short",
+    ("sell", False): "sold",
+    ("buy", False): "bought to cover",
+}
+_NOUN = {"enter": "entry", "add": "addition", "trim": "trim", "exit": "exit"}
 
 
 def decision_id(book: str, session: date, slot: str) -> str:
@@ -58,11 +64,11 @@ def decision_entries(
     entries = [_slot_entry(decision, "decision", _slot_title(decision), _decision_body(decision, judged), book=book)]
     for plan, verdict in judged:
         if verdict.ruling != "approve":
-            title = f"{_NOUN[plan.action]} {_PAST[verdict.ruling]}, {plan.strategy}"
+            title = f"{_noun(plan)} {_RULED[verdict.ruling]}, {plan.strategy}"
             body = _veto_body(decision, plan, verdict)
             entries.append(_slot_entry(decision, "veto", title, body, book=book, symbol=plan.symbol))
     for intent, mine in _by_intent(intents, orders):
-        title = f"{_NOUN[intent.plan.action]} ordered, {intent.plan.strategy}"
+        title = f"{_noun(intent.plan)} ordered, {intent.plan.strategy}"
         body = _order_body(intent, mine)
         entries.append(_slot_entry(decision, "order", title, body, book=book, symbol=intent.plan.symbol))
     return tuple(entries)
@@ -83,7 +89,7 @@ def fill_entries(fills: Sequence[Fill], placed: Mapping[str, Placed], *, book: s
             session=fill.session,
             at=fill.at,
             kind="fill",
-            title=f"{_PAST[fill.side]} {fill.quantity}, {fill.role}",
+            title=_fill_title(fill, _placed(fill, placed)[1].plan),
             body=_fill_body(fill, *_placed(fill, placed)),
             symbol=fill.symbol,
             correlation_id=_cause(fill, placed, book),
@@ -215,6 +221,18 @@ def _slot_entry(
 ) -> Entry:
     cause = decision_id(book, decision.session, decision.slot)
     return Entry(book, decision.session, decision.as_of, kind, title, body, symbol, cause)
+
+
+def _noun(plan: TradePlan) -> str:
+    """What a plan is called: an entry, an addition, a trim or an exit, of a long position unless it says short."""
+    noun = _NOUN[plan.action]
+    return noun if plan.side == "long" else f"short {noun}"
+
+
+def _fill_title(fill: Fill, plan: TradePlan) -> str:
+    """What was traded and why: the order's role, but for a trim, which the plan knows."""
+    why = "trim" if plan.action == "trim" else fill.role
+    return f"{_TRADED[fill.side, fill.opens]} {fill.quantity}, {why}"
 
 
 def _slot_title(decision: Decision) -> str:

@@ -3,45 +3,54 @@
 Both write the same tables, read the same gates and use the same book-keeping; what differs is which sessions may run.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from trading_assets.briefs.facts import BEFORE_FIRST, FactBook
-from trading_assets.briefs.model import ANALYST_BRIEFS, Brief
-from trading_assets.briefs.rows import briefs_from_rows
 from trading_assets.core.calendar import XNYS, days_of
 from trading_assets.core.errors import DataNotReady, SlotRefused
 from trading_assets.core.ports import GateBook, Lake, Span, Written
 from trading_assets.core.slots import NoSlot, Slot, due_slot
 from trading_assets.core.tables import Table
-from trading_assets.execution.cycle import SlotResult, World, decide_slot, settle_session, walk_session
+from trading_assets.execution.counsel import Counsel
+from trading_assets.execution.cycle import SlotResult, awake, decide_slot, settle_session, walk_session
+from trading_assets.execution.learning import learn
+from trading_assets.execution.looking import World, look
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
+from trading_assets.execution.opinions import opinions_of
 from trading_assets.execution.ports import LedgerSession, OrderLedger, SessionClose
 from trading_assets.execution.rules import Rules
+from trading_assets.execution.thinking import think
 from trading_assets.execution.views import account_rows, fill_rows, order_rows, position_rows, trade_rows
-from trading_assets.plans.model import TRADE_PLANS
+from trading_assets.market.model import INTRADAY_BARS
+from trading_assets.plans.model import TRADE_PLANS, VOTES
 from trading_assets.plans.trader import plan_rows
 from trading_assets.signatures.gates import FactGate
 from trading_assets.signatures.model import VERDICTS
 from trading_assets.signatures.risk_gate import verdict_rows
-from trading_assets.theses.model import THESES
-from trading_assets.theses.rules import thesis_rows
+from trading_assets.theses.memory.model import LESSONS, Lesson
+from trading_assets.theses.memory.records import lesson_rows
+from trading_assets.theses.model import THESES, THESIS_EDGES, THESIS_EVENTS, THESIS_SCORES, Mind
+from trading_assets.theses.rows import edge_rows, event_rows, score_rows, thesis_rows
 
-DECIDED: tuple[Table, ...] = (THESES, TRADE_PLANS, VERDICTS, ORDERS)
-BOOKED: tuple[Table, ...] = (FILLS, POSITIONS, ACCOUNT, TRADES)
+THOUGHT: tuple[Table, ...] = (THESES, THESIS_EVENTS, THESIS_EDGES, THESIS_SCORES)
+DECIDED: tuple[Table, ...] = (*THOUGHT, VOTES, TRADE_PLANS, VERDICTS, ORDERS)
+BOOKED: tuple[Table, ...] = (FILLS, POSITIONS, ACCOUNT, TRADES, LESSONS)
 _DAY = timedelta(days=1)
 Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Where a lane's facts, gates and ledger are, and the rules that it runs by."""
+    """Where a lane's facts, gates and ledger are, the rules that it runs by, and whom it asks."""
 
     lake: Lake
     gates: GateBook
     ledger: OrderLedger
     rules: Rules
+    counsel: Counsel
 
     @property
     def name(self) -> str:
@@ -61,6 +70,7 @@ class BacktestWalk:
     lane: Lane
     span: Span
     done: list[date] = field(default_factory=list)
+    mind: Mind = field(default_factory=Mind)
     _rows: dict[str, list[Row]] = field(default_factory=lambda: {table.name: [] for table in DECIDED})
 
     @classmethod
@@ -87,8 +97,10 @@ class BacktestWalk:
         for session in sessions:
             with self.lane.ledger.session() as ledger:
                 results = list(walk_session(session, world, self.lane.rules, ledger))
+            learn(session, self.lane.ledger, self.lane.lake, world.counsel)
             for result in results:
                 _collect(self._rows, result)
+                self.mind = result.mind or self.mind
             self.done.append(session.day)
 
     def store(self) -> Mapping[str, Written]:
@@ -103,14 +115,24 @@ class BacktestWalk:
 
 
 def load_world(lane: Lane, span: Span, *, as_of: datetime) -> World:
-    """Facts, gate verdicts and briefs for the decisions of a span, as known at `as_of`."""
+    """Facts, gate verdicts and opinions for the decisions of a span, as known at `as_of`."""
     reach = Span(span.first - BEFORE_FIRST, span.last)
-    rows = lane.lake.read(ANALYST_BRIEFS, as_of=as_of, first=span.first, last=span.last, lane=lane.name)
-    briefs: dict[str, list[Brief]] = {}
-    for row, brief in zip(rows.rows(named=True), briefs_from_rows(rows.rows(named=True)), strict=True):
-        briefs.setdefault(row["session"].isoformat(), []).append(brief)
     facts = FactBook.load(lane.lake, span, as_of=as_of)
-    return World(facts, FactGate.load(lane.lake, lane.gates, reach), briefs)
+    said = opinions_of(lane.lake, span, lane=lane.name, as_of=as_of)
+    gate = FactGate.load(lane.lake, lane.gates, reach)
+    return World(facts, gate, replace(lane.counsel, said=said), _intraday_bars(lane.lake, span))
+
+
+def _intraday_bars(lake: Lake, span: Span) -> Callable[[date], Sequence[Mapping[str, Any]]]:
+    """Reads a session's intraday bars when it is settled; sessions without any are not read at all."""
+    stored = lake.versions(INTRADAY_BARS, span)
+
+    def bars_of(day: date) -> Sequence[Mapping[str, Any]]:
+        if day not in stored:
+            return ()
+        return lake.read(INTRADAY_BARS, as_of=XNYS.session(day).close, first=day, last=day).rows(named=True)
+
+    return bars_of
 
 
 def due_or_refused(rules: Rules, keys: Sequence[str], label: str, *, now: datetime) -> Slot:
@@ -131,14 +153,21 @@ def due_or_refused(rules: Rules, keys: Sequence[str], label: str, *, now: dateti
 def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written]]:
     """Decides a due slot and adds its rows to the session's partitions.
 
-    The slot at the open first settles every session that nobody has settled: it never decides on yesterday's book.
+    The slot at the open first settles every session that nobody has settled: it never decides on yesterday's book. Agents are asked
+    before the transaction begins: the ledger has one writer, and their calls are booked in it.
     """
     day = slot.session.day
     if slot.is_first:
         _settle_up_to(lane, XNYS.previous(day).day)
     world = load_world(lane, Span(day, day), as_of=slot.at)
+    learn(XNYS.previous(day), lane.ledger, lane.lake, world.counsel)
+    thoughts = None
+    if awake(slot, world, lane.rules):
+        with lane.ledger.reading() as ledger:
+            view = look(slot, world, lane.rules, ledger)
+        thoughts = think(view, lane.rules, world.counsel)
     with lane.ledger.session() as ledger:
-        result = decide_slot(slot, world, lane.rules, ledger)
+        result = decide_slot(slot, world, lane.rules, ledger, thoughts=thoughts)
     rows: dict[str, list[Row]] = {table.name: [] for table in DECIDED}
     _collect(rows, result)
     replacing = {"slot": [slot.label]}
@@ -168,6 +197,7 @@ def store_booked(lane: Lane, span: Span) -> Mapping[str, Written]:
             POSITIONS.name: position_rows(closes),
             ACCOUNT.name: account_rows(closes, ledger.decisions(span.first, span.last)),
             TRADES.name: trade_rows(ledger, lane.lake, span),
+            LESSONS.name: lesson_rows(_learned_in(ledger, span)),
         }
     return {table.name: lane.lake.write(table, table.frame(rows[table.name]), span, lane=lane.name) for table in BOOKED}
 
@@ -193,6 +223,12 @@ def _settle_up_to(lane: Lane, last: date) -> None:
         for session in pending:
             with lane.ledger.session() as ledger:
                 settle_session(session, world, lane.rules, ledger)
+            learn(session, lane.ledger, lane.lake, lane.counsel)
+
+
+def _learned_in(ledger: LedgerSession, span: Span) -> list[Lesson]:
+    until = XNYS.session(span.last).close
+    return [lesson for lesson in ledger.lessons(until) if span.first <= lesson.session <= span.last]
 
 
 def _first_decided(ledger: LedgerSession, last: date) -> date:
@@ -202,7 +238,12 @@ def _first_decided(ledger: LedgerSession, last: date) -> date:
 
 def _collect(rows: dict[str, list[Row]], result: SlotResult) -> None:
     slot = result.slot
-    rows[THESES.name].extend(thesis_rows(result.theses, slot))
+    if result.mind is not None:
+        rows[THESES.name].extend(thesis_rows(result.mind, result.ended, slot))
+        rows[THESIS_EDGES.name].extend(edge_rows(result.mind, slot))
+        rows[THESIS_EVENTS.name].extend(event_rows(result.events, (*result.mind.theses, *result.ended), slot))
+    rows[THESIS_SCORES.name].extend(score_rows(result.scores, slot))
+    rows[VOTES.name].extend(result.vote_rows)
     rows[TRADE_PLANS.name].extend(plan_rows([plan for plan, _ in result.judged], slot))
     rows[VERDICTS.name].extend(verdict_rows(result.judged, slot))
     rows[ORDERS.name].extend(order_rows(result.orders, result.intents, slot))

@@ -1,7 +1,7 @@
 """Orders, fills, the book and the tables that show them.
 
-Prices and cash are Decimal USD with four places, quantities whole shares; long positions only (shorts are off in the preferences
-of this desk and refused by the risk gate).
+Prices and cash are Decimal USD with four places, quantities whole shares. A short position has a negative quantity, and as its
+cost the negative of what its sale brought in.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from trading_assets.core.tables import KNOWABLE_AT, SESSION, SYMBOL, Column, Tab
 
 Side = Literal["buy", "sell"]
 OrderType = Literal["market", "limit", "stop"]
-OrderRole = Literal["entry", "stop", "target", "exit"]
+OrderRole = Literal["entry", "addition", "stop", "target", "close", "exit"]
 TimeInForce = Literal["day", "gtc"]
+OPENING: frozenset[OrderRole] = frozenset({"entry", "addition"})
 OrderStatus = Literal["held", "working", "filled", "cancelled"]
 
 
@@ -31,6 +32,8 @@ class Order:
         placed_at: UTC instant; only bars that start at or after it can fill the order.
         limit_price: For limit orders, USD.
         stop_price: For stop orders, USD.
+        role: An entry opens a position, an addition enlarges one that is held; every other role only reduces. `close` trades at the
+            session's close.
         parent_id: The entry that must fill first; until then the order is held.
         quantity: Shares still wanted plus shares already filled.
         filled: Shares filled so far.
@@ -57,6 +60,11 @@ class Order:
     reason: str = ""
 
     @property
+    def opens(self) -> bool:
+        """True for what opens or enlarges a position."""
+        return self.role in OPENING
+
+    @property
     def open_quantity(self) -> int:
         """Shares that can still fill."""
         return self.quantity - self.filled if self.status in {"held", "working"} else 0
@@ -78,6 +86,11 @@ class Fill:
     session: date
     at: datetime
     reason: str
+
+    @property
+    def opens(self) -> bool:
+        """True for what opened or enlarged a position."""
+        return self.role in OPENING
 
     @property
     def cash(self) -> Decimal:
@@ -114,7 +127,11 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Shares held and what they cost, fees included."""
+    """Shares held and what they cost, fees included.
+
+    A short position has a negative quantity, and its cost is the negative of the proceeds after fees: so the market value less the
+    cost is the unrealised profit on both sides.
+    """
 
     symbol: str
     quantity: int
@@ -122,7 +139,7 @@ class Position:
 
     @property
     def average_cost(self) -> Decimal:
-        """Cost per share, USD."""
+        """What a share cost, or brought in when it was sold short, fees included, USD: where closing it earns nothing."""
         return self.cost / self.quantity
 
 
@@ -134,8 +151,13 @@ class Book:
     positions: Mapping[str, Position] = field(default_factory=dict)
     orders: Mapping[str, Order] = field(default_factory=dict)
 
+    @property
+    def buying_power(self) -> Decimal:
+        """Cash less what the short sales brought in, USD: that money stands against the shares that are owed."""
+        return self.cash + sum((p.cost for p in self.positions.values() if p.quantity < 0), Decimal(0))
+
     def market_value(self, prices: Mapping[str, Decimal]) -> Decimal:
-        """Value of all positions at `prices`, USD; a missing price raises KeyError rather than value a position at nothing."""
+        """Value of all positions at `prices`, USD, shorts below zero; a missing price raises KeyError."""
         return sum((prices[p.symbol] * p.quantity for p in self.positions.values()), Decimal(0))
 
     def equity(self, prices: Mapping[str, Decimal]) -> Decimal:
@@ -160,7 +182,7 @@ ORDERS = Table(
         SYMBOL,
         Column("side", "text", "buy or sell."),
         Column("type", "text", "market, limit or stop."),
-        Column("role", "text", "entry, stop, target or exit."),
+        Column("role", "text", "entry, addition, stop, target, close or exit."),
         Column("quantity", "count", "Shares."),
         Column("limit_price", "usd", "USD.", nullable=True),
         Column("stop_price", "usd", "USD.", nullable=True),
@@ -180,11 +202,11 @@ FILLS = Table(
         Column("intent_id", "text", "The intent in the ledger."),
         SYMBOL,
         Column("side", "text", "buy or sell."),
-        Column("role", "text", "entry, stop, target or exit."),
+        Column("role", "text", "entry, addition, stop, target, close or exit."),
         Column("quantity", "count", "Shares."),
         Column("price", "usd", "USD per share."),
         Column("fee", "usd", "USD."),
-        Column("reason", "text", "Why it filled there: open, limit, stop or gap."),
+        Column("reason", "text", "Why it filled there: open, limit, stop, gap or close."),
         Column("at", "instant", "UTC instant that the fill is booked at."),
         KNOWABLE_AT,
     ),
@@ -192,13 +214,13 @@ FILLS = Table(
 
 POSITIONS = Table(
     name="positions",
-    doc="Shares held at a session's close.",
+    doc="Shares held, or owed, at a session's close.",
     key=("session", "symbol"),
     columns=(
         SESSION,
         SYMBOL,
-        Column("quantity", "count", "Shares."),
-        Column("cost", "usd", "What they cost, fees included, USD."),
+        Column("quantity", "count", "Shares; negative for a short position."),
+        Column("cost", "usd", "What they cost, fees included; the negative of the proceeds for a short position, USD."),
         Column("close", "usd", "Close of the session, USD as traded."),
         Column("market_value", "usd", "Quantity times close, USD."),
         Column("unrealised_pnl", "usd", "Market value minus cost, USD."),
@@ -216,7 +238,7 @@ ACCOUNT = Table(
         Column("market_value", "usd", "Value of all positions, USD."),
         Column("equity", "usd", "Cash plus market value, USD."),
         Column("fees", "usd", "Fees booked in the session, USD."),
-        Column("dividends", "usd", "Dividends booked in the session, USD."),
+        Column("dividends", "usd", "Dividends booked in the session, those paid on shorts deducted, USD."),
         Column("traded_value", "usd", "Sum of price times quantity over the session's fills, USD."),
         Column("positions", "count", "Symbols held at the close."),
         Column("decisions", "count", "Slots decided in the session."),
@@ -234,19 +256,20 @@ TRADES = Table(
         SESSION,
         Column("trade_id", "text", "Id of the intent that opened it."),
         SYMBOL,
+        Column("side", "text", "long or short."),
         Column("strategy", "text", "Strategy that opened it."),
         Column("regime", "text", "The symbol's regime when it was opened."),
         Column("opened", "day", "Session of the first entry fill."),
-        Column("quantity", "count", "Shares bought, in the share count of the exit."),
+        Column("quantity", "count", "Shares bought, or sold short, in the share count of the exit."),
         Column("entry_price", "usd", "Average entry, USD, in the share count of the exit."),
         Column("exit_price", "usd", "Average exit, USD."),
         Column("stop_price", "usd", "Planned stop, USD, in the share count of the exit."),
         Column("fees", "usd", "Entry and exit fees, USD."),
-        Column("dividends", "usd", "Dividends received while held, USD."),
+        Column("dividends", "usd", "Dividends received while held; negative where a short paid them, USD."),
         Column("pnl", "usd", "Profit after fees and dividends, USD."),
-        Column("return_fraction", "number", "P&L over what the entry cost."),
+        Column("return_fraction", "number", "P&L over the entry's value and fees."),
         Column("sessions_held", "count", "Sessions from entry to exit, the entry's included."),
-        Column("exit_reason", "text", "stop, target or exit."),
+        Column("exit_reason", "text", "stop, target, close or exit."),
         KNOWABLE_AT,
     ),
 )

@@ -117,6 +117,10 @@ class LedgerSession(Protocol):
         """The mind that the newest slot before an instant left behind; an empty one for a book that never thought."""
         ...
 
+    def trade_history(self, session: date) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
+        """Fills up to a session, dividends and intents of the symbols whose position the session reduced; empty for none."""
+        ...
+
     def add_lessons(self, lessons: Sequence[Lesson]) -> None:
         """Stores lessons and tells them in the journal; a trade that has one keeps it."""
         ...

@@ -1,47 +1,89 @@
-"""Theses become plans: which strategy may act on which symbol, what it enters, how much, and what it leaves.
+"""Theses become plans: what is sold, trimmed, added to and opened in a slot, with every price and quantity by code.
 
-Size comes from risk: the quantity that loses `risk_per_trade_fraction_max` of equity at the stop, never above the position limit.
-Exits come first: a view that turned against the holding, or a holding past its strategy's time.
+Size comes from risk: the quantity that loses `risk_per_trade_fraction_max` of equity at the stop, never above the position limit,
+times the stance's and the order style's fraction, within what related positions may lose together. Exits come first, then trims,
+additions, and entries in the order that the trader chose.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import ROUND_FLOOR, Decimal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from trading_assets.briefs.facts import Facts, SymbolFacts
+from trading_assets.briefs.facts import Facts
+from trading_assets.briefs.settings import AgentsSettings
 from trading_assets.core.preferences import Preferences
 from trading_assets.core.slots import Slot
-from trading_assets.plans.model import TradePlan
-from trading_assets.plans.portfolio import Holding, Portfolio
-from trading_assets.plans.strategies import STRATEGIES, Setup, Strategy
-from trading_assets.theses.model import Thesis
+from trading_assets.plans.context import Context, reducing
+from trading_assets.plans.entries import Judged, entry_plans, judged_ideas, remarks_on, vote_rows
+from trading_assets.plans.exits import leaving
+from trading_assets.plans.model import Candidate, TradePlan, Vote
+from trading_assets.plans.portfolio import Portfolio
+from trading_assets.plans.resizing import additions, trims
+from trading_assets.plans.sizing import Room, Taken
+from trading_assets.theses.model import Mind, Stance, Thesis
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a slot proposes: plans in the order in which they are judged, rows of VOTES, and remarks (title, sentence, symbol)."""
+
+    plans: tuple[TradePlan, ...] = ()
+    vote_rows: tuple[Row, ...] = ()
+    remarks: tuple[tuple[str, str, str], ...] = ()
 
 
 def make_plans(
     slot: Slot,
     facts: Facts,
-    theses: Sequence[Thesis],
+    mind: Mind,
     portfolio: Portfolio,
     *,
-    strategies: Sequence[str],
+    ended: Sequence[Thesis],
+    candidates: Sequence[Candidate],
+    votes: Sequence[Vote],
+    choice: Sequence[tuple[str, str, str]],
+    weights: Mapping[str, float],
+    heard: Mapping[str, int],
+    stance: Stance | None,
+    related: Mapping[str, Collection[str]],
+    agents: AgentsSettings,
     preferences: Preferences,
     flatten: str | None = None,
-) -> tuple[TradePlan, ...]:
-    """Exits for holdings that ended, then entries by falling confidence.
+) -> Planned:
+    """Exits, trims, additions, and entries that quorum, consensus, trader, and limits allow.
 
     Args:
-        flatten: Why everything must be sold now (a halt); then there are no entries.
+        mind: As it is after the slot; its theses are alive, `ended` are those that ended in the slot.
+        choice: Keys of the candidates that the trader wants, in its order; silence is the empty choice.
+        weights: What each persona's vote counts; who is missing does not count.
+        heard: How many analysts spoke on each symbol; one who spoke on the market counts for each.
+        related: By symbol, the symbols whose theses share risk with its own.
+        flatten: Why everything must be sold now (a halt); then nothing else is planned.
     """
-    by_symbol = {thesis.symbol: thesis for thesis in theses}
-    exits = tuple(_exits(slot, facts, by_symbol, portfolio, flatten))
-    if flatten:
-        return exits
-    chosen = [STRATEGIES[name] for name in strategies]
-    entries = _entries(slot, facts, by_symbol, portfolio, chosen, preferences)
-    return (*exits, *sorted(entries, key=lambda plan: (-plan.confidence, plan.symbol)))
+    groups = {symbol: frozenset(others) for symbol, others in related.items()}
+    room = Room(portfolio, groups, preferences)
+    context = Context(slot, facts, mind, portfolio, room, stance, heard, agents)
+    exits = _exits(context, ended, flatten)
+    smaller, larger = _resized(context, exits, flatten)
+    standing = (*exits, *smaller, *larger)
+    ideas = judged_ideas(
+        context,
+        candidates,
+        votes,
+        choice,
+        weights,
+        busy={plan.symbol for plan in standing},
+        taken=_taken(larger),
+        flatten=flatten,
+    )
+    plans = (*standing, *entry_plans(context, ideas))
+    return Planned(plans, tuple(vote_rows(context, ideas, votes, weights)), _remarks(context, ideas, flatten))
 
 
-def plan_rows(plans: Sequence[TradePlan], slot: Slot) -> list[dict[str, object]]:
+def plan_rows(plans: Sequence[TradePlan], slot: Slot) -> list[Row]:
     """The plans as rows of TRADE_PLANS."""
     return [
         {
@@ -56,89 +98,44 @@ def plan_rows(plans: Sequence[TradePlan], slot: Slot) -> list[dict[str, object]]
     ]
 
 
-def _exits(
-    slot: Slot, facts: Facts, theses: Mapping[str, Thesis], portfolio: Portfolio, flatten: str | None
-) -> Iterator[TradePlan]:
-    for symbol, holding in sorted(portfolio.holdings.items()):
-        known, thesis = facts.symbols.get(symbol), theses.get(symbol)
-        if known is None or symbol in portfolio.exiting:
-            continue
-        reason = flatten or _exit_reason(holding, known)
-        if reason:
-            yield TradePlan(
-                session=slot.session.day,
-                slot=slot.label,
-                as_of=slot.at,
-                action="exit",
-                strategy=holding.strategy,
-                symbol=symbol,
-                regime=known.view,
-                quantity=holding.quantity,
-                reference=known.price,
-                entry=known.price,
-                stop=None,
-                target=None,
-                thesis_id=thesis.id if thesis else "",
-                confidence=thesis.confidence if thesis else 0.0,
-                reasons=(reason,),
-            )
-
-
-def _exit_reason(holding: Holding, known: SymbolFacts) -> str | None:
-    longest = STRATEGIES[holding.strategy].holding_sessions_max
-    if holding.sessions_held >= longest:
-        return f"held for {holding.sessions_held} sessions; {holding.strategy} holds at most {longest}"
-    if known.view == "trending_bear":
-        return f"the view of {holding.symbol} turned to trending_bear"
-    return None
-
-
-def _entries(
-    slot: Slot,
-    facts: Facts,
-    theses: Mapping[str, Thesis],
-    portfolio: Portfolio,
-    strategies: Sequence[Strategy],
-    preferences: Preferences,
-) -> Iterator[TradePlan]:
-    for symbol, known in sorted(facts.symbols.items()):
-        thesis = theses.get(symbol)
-        free = symbol not in portfolio.symbols and known.split_ratio == 1
-        if thesis is None or thesis.direction != "long" or not free:
-            continue
-        for strategy in strategies:
-            setup = strategy.setup(known, thesis) if strategy.view == known.view else None
-            quantity = _quantity(setup, portfolio.equity, preferences) if setup else 0
-            if setup and quantity:
-                yield _entry(slot, known, thesis, strategy, setup, quantity)
-
-
-def _entry(
-    slot: Slot, known: SymbolFacts, thesis: Thesis, strategy: Strategy, setup: Setup, quantity: int
-) -> TradePlan:
-    return TradePlan(
-        session=slot.session.day,
-        slot=slot.label,
-        as_of=slot.at,
-        action="enter",
-        strategy=strategy.name,
-        symbol=known.symbol,
-        regime=known.view,
-        quantity=quantity,
-        reference=known.price,
-        entry=setup.entry,
-        stop=setup.stop,
-        target=setup.target,
-        thesis_id=thesis.id,
-        confidence=thesis.confidence,
-        reasons=setup.reasons,
+def _exits(context: Context, ended: Sequence[Thesis], flatten: str | None) -> tuple[TradePlan, ...]:
+    """A plan for each position that is to be closed and has a price."""
+    found = leaving(
+        context.slot,
+        context.facts,
+        context.mind,
+        context.portfolio,
+        ended=ended,
+        scaling=context.agents.scaling,
+        flatten=flatten,
+    )
+    return tuple(
+        reducing(context, each.holding, "exit", abs(each.holding.quantity), each.reason, each.thesis)
+        for each in found
+        if context.price(each.holding) > 0
     )
 
 
-def _quantity(setup: Setup, equity: Decimal, preferences: Preferences) -> int:
-    risk = setup.entry - setup.stop
-    if risk <= 0 or equity <= 0:
-        return 0
-    by_risk = equity * Decimal(str(preferences.risk_per_trade_fraction_max)) / risk
-    by_position = equity * Decimal(str(preferences.position_fraction_max)) / setup.entry
-    return int(min(by_risk, by_position).to_integral_value(rounding=ROUND_FLOOR))
+def _resized(
+    context: Context, exits: Sequence[TradePlan], flatten: str | None
+) -> tuple[tuple[TradePlan, ...], tuple[TradePlan, ...]]:
+    """Trims and additions; a trim that sells everything counts among them as the exit that it is."""
+    if flatten:
+        return (), ()
+    leaving_now = {plan.symbol for plan in exits}
+    smaller = tuple(sorted(trims(context, leaving_now), key=lambda plan: plan.action != "exit"))
+    return smaller, tuple(additions(context, leaving_now | {plan.symbol for plan in smaller}))
+
+
+def _taken(larger: Sequence[TradePlan]) -> Taken:
+    taken = Taken()
+    for plan in larger:
+        if plan.risk_per_share is not None:
+            taken = taken.plus(plan.symbol, plan.risk_per_share * plan.quantity)
+    return taken
+
+
+def _remarks(context: Context, ideas: Sequence[Judged], flatten: str | None) -> tuple[tuple[str, str, str], ...]:
+    silent = context.stance is None and context.slot.is_first and not flatten
+    nobody = (("no stance", "there is no stance of the day: nothing is opened", ""),) if silent else ()
+    return (*nobody, *remarks_on(ideas))

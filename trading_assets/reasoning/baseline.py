@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from trading_assets.core.errors import PermanentFailure
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, In, Out, Role, Usage
 
 NOTHING_USD = Decimal(0)
@@ -39,9 +40,22 @@ class RulesReasoner:
         return [by_rules(ask.role, ask.inputs) for ask in asks]
 
 
-def by_rules(role: Role[In, Out], inputs: In) -> Answer[Out] | Abstention:
-    """What the role's deterministic member says; nothing is rendered, looked up or written."""
+def ruled(role: Role[In, Out], inputs: In) -> Out | None:
+    """What the role's deterministic member says; None where there is none or it has no opinion.
+
+    Raises:
+        PermanentFailure: it answers against the role's own check.
+    """
     value = None if role.rules is None else role.rules(inputs)
+    complaint = role.check(inputs, value) if role.check is not None and value is not None else None
+    if complaint is not None:
+        raise PermanentFailure(f"the rules of {role.skill} answer against their own check", value=complaint)
+    return value
+
+
+def by_rules(role: Role[In, Out], inputs: In) -> Answer[Out] | Abstention:
+    """The same as an answer; nothing is rendered, looked up or written."""
+    value = ruled(role, inputs)
     if value is None:
         return Abstention(NO_OPINION)
     return Answer(

@@ -79,6 +79,7 @@ class ReasoningSettings(Strict):
     breaker: BreakerSettings = BreakerSettings()
     mask: Literal["backtests", "always", "never"] = "backtests"
     in_flight_max: Annotated[int, Field(ge=1, le=64)] = 8
+    panel_max: Annotated[int, Field(ge=1, le=16)] = 8
 
     @model_validator(mode="after")
     def _routes_differ(self) -> Self:

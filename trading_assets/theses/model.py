@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from trading_assets.briefs.model import ANALYST_BRIEFS
+from trading_assets.briefs.narratives.model import NARRATIVES
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, SYMBOL, Column, Table
 
 Direction = Literal["long", "short"]
@@ -296,3 +298,5 @@ STANCES = Table(
         KNOWABLE_AT,
     ),
 )
+
+OPINIONS: tuple[Table, ...] = (ANALYST_BRIEFS, NARRATIVES, DEBATES, STANCES)

@@ -1,6 +1,7 @@
 """Tables of the ledger, grouped by what they keep; this package is their whole surface."""
 
 from resources.ledger.schema.columns import CALL_PLACES, METADATA, CallUsd, Usd
+from resources.ledger.schema.memory import LESSONS, MINDS, PROPOSALS
 from resources.ledger.schema.models import (
     ANSWERS,
     BATCHES,
@@ -33,7 +34,7 @@ from resources.ledger.schema.state import (
 )
 from resources.ledger.schema.talk import CURSORS, JOURNAL, LISTENERS, MESSAGES
 
-HEAD = "0002"
+HEAD = "0003"
 
 __all__ = [
     "ACKNOWLEDGEMENTS",
@@ -57,14 +58,17 @@ __all__ = [
     "INTENTS",
     "JOURNAL",
     "LEASES",
+    "LESSONS",
     "LISTENERS",
     "MESSAGES",
     "METADATA",
+    "MINDS",
     "MODEL_CALLS",
     "ORDERS",
     "PARAMETER_CHANGES",
     "POCKETS",
     "POSITIONS",
+    "PROPOSALS",
     "RESERVATIONS",
     "SIGNATURES",
     "CallUsd",

@@ -17,6 +17,7 @@ DECISIONS = sa.Table(
     sa.Column("plans", sa.Integer, nullable=False),
     sa.Column("vetoes", sa.Integer, nullable=False),
     sa.Column("limits_hash", Words, nullable=False),
+    sa.Column("mind_digest", Words, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("book", "session", "slot", name="one_decision_per_slot"),
 )
 
@@ -37,6 +38,7 @@ INTENTS = sa.Table(
     sa.Column("verdict", Words, nullable=False),
     sa.Column("limits_hash", Words, nullable=False),
     sa.UniqueConstraint("book", "session", "slot", "strategy", "symbol", name="one_intent_per_idea"),
+    sa.Index("intents_by_symbol", "book", "symbol", "seq"),
 )
 
 ORDERS = sa.Table(
@@ -68,6 +70,8 @@ FILLS = sa.Table(
     sa.Column("at", Words, nullable=False),
     sa.Column("reason", Words, nullable=False),
     sa.UniqueConstraint("book", "id", name="one_booking_per_execution"),
+    sa.Index("fills_by_session", "book", "session"),
+    sa.Index("fills_by_symbol", "book", "symbol", "seq"),
 )
 
 DIVIDENDS = sa.Table(
@@ -79,6 +83,7 @@ DIVIDENDS = sa.Table(
     sa.Column("symbol", Words, nullable=False),
     sa.Column("amount", Usd, nullable=False),
     sa.UniqueConstraint("book", "session", "symbol", name="one_dividend_per_session"),
+    sa.Index("dividends_by_symbol", "book", "symbol", "seq"),
 )
 
 CLOSES = sa.Table(

@@ -1,6 +1,7 @@
 """Desks whose every event is in the journal, for the tests of the journal, its files and the proof of the ledger."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,9 +14,11 @@ from resources.ledger.schema import PARAMETER_CHANGES
 from resources.ledger.store import SqlLedger
 from resources.ledger.text import instant_text
 from tests.resources.ledger.entries import DAYS, at, close, decision, fill, intent, order, paid
+from tests.resources.ledger.thoughts import lesson, mind, proposal
 from trading_assets.core.journal import Entry, Record
 from trading_assets.execution.journaling import Judged, parameter_entries
-from trading_assets.execution.ports import Decision, Halt
+from trading_assets.execution.ports import Decision, Halt, Remark
+from trading_assets.execution.remembering import mind_digest
 from trading_assets.plans.model import TradePlan
 from trading_assets.signatures.model import Breach, Verdict
 
@@ -152,6 +155,19 @@ def desk_week(engine: sa.Engine, book: str = "desk", days: Sequence[date] = DAYS
     teller.resume(halt, "looked into it", as_of=at(days[-1]) + timedelta(hours=8))
     teller.change({"stops": {"max": 0.05, "min": 1}}, {"stops": {"max": 0.04}}, as_of=at(days[-1]) + timedelta(hours=8))
     teller.halt("operator: lunch", as_of=at(days[-1]) + timedelta(hours=9))
+    return teller
+
+
+def remembering_week(engine: sa.Engine, book: str = "desk", days: Sequence[date] = DAYS[:3]) -> Teller:
+    """A week in which the desk also thinks, learns from its trades and is asked for one."""
+    teller = desk_week(engine, book, days)
+    for number, day in enumerate(days):
+        thought = mind(day, number)
+        decided = replace(decision(day, "11:00"), mind_digest=mind_digest(thought))
+        with teller.book.session() as ledger:
+            ledger.add_decision(decided, (), (), (), mind=thought, remarks=[Remark("news silent", "none", "AAA")])
+            ledger.add_lessons([lesson(day)])
+            ledger.propose(proposal(at(day) + timedelta(hours=number)))
     return teller
 
 

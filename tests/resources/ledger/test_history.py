@@ -18,9 +18,12 @@ from resources.ledger.schema import (
     HALTS,
     INTENTS,
     JOURNAL,
+    LESSONS,
     MESSAGES,
     METADATA,
+    MINDS,
     POSITIONS,
+    PROPOSALS,
     SIGNATURES,
 )
 from resources.ledger.store import SqlLedger
@@ -41,10 +44,13 @@ HISTORY = {
     "halts": OF_A_BACKTEST,
     "intents": OF_A_BACKTEST,
     "journal": OF_A_BACKTEST,
+    "lessons": OF_A_BACKTEST,
     "messages": OF_A_BACKTEST_OR_ARCHIVED,
+    "minds": OF_A_BACKTEST,
     "model_calls": NEVER,
     "orders": OF_A_BACKTEST,
     "parameter_changes": NEVER,
+    "proposals": OF_A_BACKTEST,
     "signatures": OF_A_BACKTEST,
 }
 # What is true now, and may be otherwise later.
@@ -232,7 +238,7 @@ def test_the_archives_mark_only_grows(full: sa.Engine) -> None:
 def test_a_rewind_forgets_a_backtests_messages_verdicts_and_journal_and_nothing_else(full: sa.Engine) -> None:
     with SqlLedger(full, "backtest").session() as ledger:
         ledger.rewind(date(2000, 1, 1))
-    for table in (DECISIONS, INTENTS, SIGNATURES, MESSAGES, JOURNAL, POSITIONS):
+    for table in (DECISIONS, INTENTS, SIGNATURES, MESSAGES, JOURNAL, POSITIONS, MINDS, LESSONS, PROPOSALS):
         assert [row.book for row in _all(full, table)] == ["desk"], table.name
     assert len(_all(full, GATES)) == 2
     assert len(_all(full, HALTS)) == 1

@@ -24,7 +24,15 @@ from resources.ledger.journal_files import HEAD, JournalFiles
 from resources.ledger.verify import SHOWN_MAX, Proof, examine, verify_ledger
 from tests.postgres import Server
 from tests.resources.ledger.entries import DAYS, at
-from tests.resources.ledger.journaled import Teller, appended, day_of_trading, desk_week, note, unguarded
+from tests.resources.ledger.journaled import (
+    Teller,
+    appended,
+    day_of_trading,
+    desk_week,
+    note,
+    remembering_week,
+    unguarded,
+)
 from trading_assets.core.errors import DeskError
 from trading_assets.core.journal import GENESIS, link
 
@@ -32,12 +40,13 @@ TABLES: dict[str, sa.Table] = {
     table.name: table
     for table in (
         *(t.JOURNAL, t.DECISIONS, t.SIGNATURES, t.INTENTS, t.ORDERS, t.FILLS, t.DIVIDENDS, t.CLOSES, t.HALTS),
-        *(t.ACKNOWLEDGEMENTS, t.PARAMETER_CHANGES, t.POSITIONS),
+        *(t.ACKNOWLEDGEMENTS, t.PARAMETER_CHANGES, t.POSITIONS, t.MINDS, t.LESSONS, t.PROPOSALS),
     )
 }
 # Numbers that the database gives out say in which order rows came, and nothing else.
 ORDER = {
     **dict.fromkeys(("signatures", "intents", "orders", "fills", "dividends", "closes", "parameter_changes"), "seq"),
+    **dict.fromkeys(("minds", "lessons", "proposals"), "seq"),
     **dict.fromkeys(("decisions", "acknowledgements"), "id"),
 }
 FIELDS = [
@@ -48,15 +57,28 @@ FIELDS = [
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def week(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
     """A week of the desk in either database; tests change it in transactions that they take back."""
+    engine = _empty(request, tmp_path_factory)
+    desk_week(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+    """The same with rows in every table that the journal covers."""
+    engine = _empty(request, tmp_path_factory)
+    remembering_week(engine)
+    yield engine
+    engine.dispose()
+
+
+def _empty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> sa.Engine:
     if request.param == "sqlite":
         where: Path | str = tmp_path_factory.mktemp("week") / "desk.sqlite"
     else:
         server: Server = request.getfixturevalue("server")
         where = server.url(request.getfixturevalue("migrated"))
-    engine = open_ledger(where, durability="NORMAL")
-    desk_week(engine)
-    yield engine
-    engine.dispose()
+    return open_ledger(where, durability="NORMAL")
 
 
 @contextmanager
@@ -120,6 +142,19 @@ def test_a_desks_week_is_proven_with_its_counts(engine: sa.Engine, tmp_path: Pat
         "acknowledgements": 1,
         "parameter_changes": 2,
         "positions": 1,
+        **dict.fromkeys(("minds", "lessons", "proposals"), 0),
+    }
+
+
+def test_what_the_desk_remembers_is_proven_with_its_counts(engine: sa.Engine) -> None:
+    remembering_week(engine)
+    proof = verify_ledger(engine, head=None)
+    assert proof.problems == ()
+    assert {name: proof.rows[name] for name in ("decisions", "minds", "lessons", "proposals")} == {
+        "decisions": 9,
+        "minds": 3,
+        "lessons": 3,
+        "proposals": 3,
     }
 
 
@@ -158,8 +193,8 @@ def test_a_ledger_is_proven_while_the_desk_goes_on(engine: sa.Engine) -> None:
 
 
 @pytest.mark.parametrize(("name", "column"), FIELDS)
-def test_an_altered_field_is_found_whatever_field_it_is(week: sa.Engine, name: str, column: str) -> None:
-    with tampering(week) as connection:
+def test_an_altered_field_is_found_whatever_field_it_is(whole: sa.Engine, name: str, column: str) -> None:
+    with tampering(whole) as connection:
         assert alter(connection, TABLES[name], column, 0, 1)
         assert not examine(connection, head=None).proven
 
@@ -167,19 +202,19 @@ def test_an_altered_field_is_found_whatever_field_it_is(week: sa.Engine, name: s
 @settings(max_examples=25, deadline=None)
 @given(field=st.sampled_from(FIELDS), position=st.integers(0, 200), salt=st.integers(0, 20))
 def test_any_altered_field_of_any_row_is_found(
-    week: sa.Engine, field: tuple[str, str], position: int, salt: int
+    whole: sa.Engine, field: tuple[str, str], position: int, salt: int
 ) -> None:
-    with tampering(week) as connection:
+    with tampering(whole) as connection:
         if alter(connection, TABLES[field[0]], field[1], position, salt):
             assert not examine(connection, head=None).proven
 
 
 @settings(max_examples=25, deadline=None)
 @given(name=st.sampled_from(sorted(TABLES)), position=st.integers(0, 200))
-def test_any_missing_row_is_found(week: sa.Engine, name: str, position: int) -> None:
+def test_any_missing_row_is_found(whole: sa.Engine, name: str, position: int) -> None:
     """The newest entry alone is found by the anchor only, or by the row that it tells of."""
     table = TABLES[name]
-    with tampering(week) as connection:
+    with tampering(whole) as connection:
         rows = rows_of(connection, table)
         connection.execute(table.delete().where(this_row(table, rows[position % len(rows)])))
         assert not examine(connection, head=None).proven
@@ -187,11 +222,11 @@ def test_any_missing_row_is_found(week: sa.Engine, name: str, position: int) -> 
 
 @settings(max_examples=25, deadline=None)
 @given(name=st.sampled_from(sorted(set(ORDER) | {"journal", "halts"})), one=st.integers(0, 99), two=st.integers(0, 99))
-def test_any_swapped_pair_is_found(week: sa.Engine, name: str, one: int, two: int) -> None:
+def test_any_swapped_pair_is_found(whole: sa.Engine, name: str, one: int, two: int) -> None:
     """Two rows with everything in them trade places."""
     table = TABLES[name]
     (key,) = table.primary_key
-    with tampering(week) as connection:
+    with tampering(whole) as connection:
         rows = rows_of(connection, table)
         first, second = (getattr(rows[position % len(rows)], key.name) for position in (one, two))
         for old, new in ((first, -1), (second, first), (-1, second)):
@@ -200,9 +235,9 @@ def test_any_swapped_pair_is_found(week: sa.Engine, name: str, one: int, two: in
 
 
 @pytest.mark.parametrize("name", sorted(set(TABLES) - {"journal", "positions"}))
-def test_a_row_that_nobody_journaled_is_found(week: sa.Engine, name: str) -> None:
+def test_a_row_that_nobody_journaled_is_found(whole: sa.Engine, name: str) -> None:
     table = TABLES[name]
-    with tampering(week) as connection:
+    with tampering(whole) as connection:
         row = rows_of(connection, table)[-1]._asdict()
         kept = {"halt_id", "order_id"} if table.foreign_keys else set()
         fresh = {k: v if k in kept or k == "session" else changed(v, 3) for k, v in row.items()}
@@ -403,7 +438,7 @@ def test_a_flipped_byte_is_found_or_harmless(path: Path, tmp_path: Path) -> None
     engine.dispose()
     sound, whole = path.read_bytes(), read_journal(engine)
     engine.dispose()
-    places = random.Random(18).sample(range(len(sound)), 40)
+    places = random.Random(18).sample(range(len(sound)), 60)
     found = 0
     for number, place in enumerate(places):
         copy = tmp_path / f"{number}.sqlite"

@@ -1,0 +1,148 @@
+"""A slot's round of questions: the strategist first, then trader and personas side by side over what code found.
+
+Agents give opinions in typed words; what comes of them is computed again, by the same functions, where the slot is decided.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from trading_assets.execution.counsel import Counsel
+from trading_assets.execution.looking import View
+from trading_assets.execution.ports import Remark
+from trading_assets.execution.rules import Rules
+from trading_assets.plans.candidates import candidates, refused_proposals
+from trading_assets.plans.choosing import choice_of, trader_ask
+from trading_assets.plans.model import Candidate, Vote
+from trading_assets.plans.personas import vote_asks, votes_of
+from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget
+from trading_assets.theses.graph import Advanced, advance
+from trading_assets.theses.model import ThesisUpdate
+from trading_assets.theses.strategist import strategist_ask, updates_of
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What code makes of a view and the strategist's words: the graph after the slot, and the setups that it allows."""
+
+    advanced: Advanced
+    candidates: tuple[Candidate, ...]
+    refused: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """What the agents said in a slot. `grown` belongs to the view that they were asked about, and to no other."""
+
+    view: View
+    grown: Grown
+    updates: tuple[ThesisUpdate, ...] = ()
+    choice: tuple[Key, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    remarks: tuple[Remark, ...] = field(default=())
+
+
+def think(view: View, rules: Rules, counsel: Counsel) -> Thoughts:
+    """Asks the agents about one slot; nothing is decided, and nothing but the agents' own record is written."""
+    budget, remarks = counsel.budget_of(view.slot), list[Remark]()
+    updates = _updates(view, rules, counsel, budget, remarks) if view.slot.is_first else ()
+    grown = grow(view, updates, rules)
+    if not grown.candidates or view.ruling.state != "ACTIVE":
+        return Thoughts(view, grown, updates, remarks=tuple(remarks))
+    choice, votes = _opinions(view, grown, rules, counsel, budget, remarks)
+    return Thoughts(view, grown, updates, choice, votes, tuple(remarks))
+
+
+def grow(view: View, updates: Sequence[ThesisUpdate], rules: Rules) -> Grown:
+    """The graph after the slot, and its candidates; the same view and words always give the same."""
+    agents, decisions = rules.agents, rules.settings.decisions
+    first = view.slot.is_first
+    advanced = advance(
+        view.mind,
+        view.slot,
+        view.facts,
+        voices=view.voices(agents.weights_by_agent) if first else (),
+        cases=[argued.case for argued in view.said.cases] if first else (),
+        updates=updates,
+        debate_weight=agents.debate_weight,
+        known=rules.settings.market.symbols,
+        exit_confidence=agents.scaling.exit_confidence,
+    )
+    search = partial(
+        candidates,
+        narratives=view.said.narratives,
+        stance=view.said.stance,
+        strategies=decisions.strategies,
+        sectors=rules.settings.market.sectors,
+        proposals=view.proposals,
+    )
+    place = (view.slot, view.facts, advanced.mind, view.portfolio)
+    found = search(*place)
+    refused = refused_proposals(*place, **search.keywords, found=found)
+    return Grown(advanced, found, refused)
+
+
+def _updates(
+    view: View, rules: Rules, counsel: Counsel, budget: Budget, remarks: list[Remark]
+) -> tuple[ThesisUpdate, ...]:
+    ask = strategist_ask(
+        view.facts,
+        view.voices(rules.agents.weights_by_agent),
+        [argued.case for argued in view.said.cases],
+        view.said.narratives,
+        view.mind,
+        view.portfolio.symbols,
+        view.lessons,
+        budget=budget,
+        as_of=view.slot.at,
+        stance=view.said.stance,
+    )
+    if ask is None:
+        return ()
+    (answer,) = counsel.reasoner.gather([ask], within=counsel.patience)
+    return updates_of(ask, answer) if _spoke("strategist", answer, remarks) else ()
+
+
+def _opinions(
+    view: View, grown: Grown, rules: Rules, counsel: Counsel, budget: Budget, remarks: list[Remark]
+) -> tuple[tuple[Key, ...], tuple[Vote, ...]]:
+    """The trader's choice and the personas' votes, asked side by side."""
+    facts, mind, said, at = view.facts, grown.advanced.mind, view.said, view.slot.at
+    trader = trader_ask(grown.candidates, facts, mind, said.stance, budget=budget, as_of=at)
+    cases = [argued.case for argued in said.cases]
+    voters = vote_asks(
+        rules.agents.personas,
+        grown.candidates,
+        facts,
+        mind,
+        said.stance,
+        cases,
+        budget=budget,
+        as_of=at,
+        briefs=said.briefs,
+        narratives=said.narratives,
+    )
+    asks: list[Ask[Any, Any]] = [trader, *(ask for _, ask in voters)]
+    chosen, *voted = counsel.reasoner.gather(asks, within=counsel.patience)
+    choice = choice_of(trader, chosen) if _spoke("trader", chosen, remarks) else ()
+    votes = [
+        vote
+        for (persona, ask), answer in zip(voters, voted, strict=True)
+        if _spoke(persona, answer, remarks)
+        for vote in votes_of(persona, ask, answer)
+    ]
+    return choice, tuple(votes)
+
+
+def _spoke(agent: str, answer: Answer[Any] | Abstention, remarks: list[Remark]) -> bool:
+    """Whether there is an answer; silence, and a model that had to be replaced, are remembered."""
+    if isinstance(answer, Abstention):
+        remarks.append(Remark(f"{agent} silent", answer.reason))
+        return False
+    if answer.failed:
+        told = "; ".join(f"{attempt.route} {attempt.model}: {attempt.reason}" for attempt in answer.failed)
+        remarks.append(Remark(f"{agent} answered by {answer.route}", told))
+    return True

@@ -1,0 +1,128 @@
+"""How many shares: what the limits allow to lose at the stop, alone and together with related positions, and to hold in one symbol.
+
+The desk proposes nothing above these; the risk gate computes its own bounds and may shrink further.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+from trading_assets.core.preferences import Preferences
+from trading_assets.plans.model import Candidate
+from trading_assets.plans.portfolio import Holding, Portfolio
+
+QUANTITY_MAX = 1_000_000
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Risk at the stop that plans of this slot already ask for, USD by symbol."""
+
+    by_symbol: tuple[tuple[str, Decimal], ...] = ()
+
+    def plus(self, symbol: str, risk: Decimal) -> "Taken":
+        """With one more plan."""
+        return Taken((*self.by_symbol, (symbol, risk)))
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where the sizes come from. `related` names, by symbol, the symbols whose theses share risk with its own."""
+
+    portfolio: Portfolio
+    related: Mapping[str, frozenset[str]]
+    preferences: Preferences
+
+    def fraction(self, limit: float) -> Decimal:
+        """A limit that is given as a fraction of equity, USD; nothing while equity is not positive."""
+        return max(_NOTHING, self.portfolio.equity) * Decimal(str(limit))
+
+    @property
+    def free_cash(self) -> Decimal:
+        """Cash that nothing lays claim to, USD: entries on their way need theirs, what was sold short its value twice."""
+        owed = sum((abs(each.value) for each in self.portfolio.holdings.values() if each.quantity < 0), _NOTHING)
+        return self.portfolio.cash - self.portfolio.pending_notional - 2 * owed
+
+    def risk_left(self, symbols: Iterable[str], taken: Taken) -> Decimal:
+        """How much more the positions related to the symbols may lose at their stops, USD; may be negative.
+
+        An entry on its way counts with the widest stop that the limits allow.
+        """
+        group = frozenset[str]().union(*(self.related.get(symbol, frozenset()) | {symbol} for symbol in symbols))
+        held = sum((stop_risk(each) for each in self.portfolio.holdings.values() if each.symbol in group), _NOTHING)
+        widest = Decimal(str(self.preferences.stop_distance_fraction_max))
+        waiting = sum((each.notional * widest for each in self.portfolio.pending if each.symbol in group), _NOTHING)
+        asked = sum((risk for symbol, risk in taken.by_symbol if symbol in group), _NOTHING)
+        return self.fraction(self.preferences.related_risk_fraction_max) - held - waiting - asked
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Shares of each leg, or none of any and the sentence why."""
+
+    quantities: tuple[int, ...]
+    refusal: str = ""
+    for_related: bool = False
+
+
+def stop_risk(holding: Holding) -> Decimal:
+    """What the position still loses from its last value to its stop, USD; all of its value when it has no stop."""
+    if holding.stop is None:
+        return abs(holding.value)
+    return max(_NOTHING, holding.value - holding.stop * holding.quantity)
+
+
+def sized(legs: Sequence[Candidate], stance_fraction: float, room: Room, taken: Taken) -> Sized:
+    """Shares for one idea: a single candidate, or both legs of a pair for the same money and with one trade's risk between them."""
+    fraction = Decimal(str(min(leg.size_fraction for leg in legs))) * Decimal(str(stance_fraction))
+    alone = _single(legs[0], fraction, room) if len(legs) == 1 else _paired(legs, fraction, room)
+    if not all(alone):
+        return Sized((0,) * len(legs), f"equity {room.portfolio.equity:,.2f} USD pays no share within the limits")
+    left = room.risk_left([leg.symbol for leg in legs], taken)
+    shared = _within(legs, alone, left)
+    if not all(shared):
+        bound = room.preferences.related_risk_fraction_max
+        words = f"related positions leave {max(_NOTHING, left):,.2f} USD of the {bound:.1%} of equity that they may lose together"
+        return Sized((0,) * len(legs), words, for_related=True)
+    return Sized(shared)
+
+
+def risk_per_share(candidate: Candidate) -> Decimal:
+    """What a share loses at the stop, USD."""
+    return abs(candidate.entry - candidate.stop)
+
+
+def shares(budget: Decimal, per_share: Decimal) -> int:
+    """Whole shares that a budget pays; none when it is spent."""
+    if budget <= 0 or per_share <= 0:
+        return 0
+    return min(QUANTITY_MAX, int((budget / per_share).to_integral_value(rounding=ROUND_FLOOR)))
+
+
+def _single(leg: Candidate, fraction: Decimal, room: Room) -> tuple[int, ...]:
+    limits = room.preferences
+    by_risk = room.fraction(limits.risk_per_trade_fraction_max) * fraction
+    by_position = room.fraction(limits.position_fraction_max) * fraction
+    return (min(shares(by_risk, risk_per_share(leg)), shares(by_position, leg.entry)),)
+
+
+def _paired(legs: Sequence[Candidate], fraction: Decimal, room: Room) -> tuple[int, ...]:
+    """The same dollars in both legs, to the share below; within what one order may carry, for a shrunk leg unhedges the other."""
+    limits = room.preferences
+    each_risk = room.fraction(limits.risk_per_trade_fraction_max) * fraction / len(legs)
+    value = min(
+        room.fraction(limits.position_fraction_max) * fraction,
+        limits.order_notional_usd,
+        *(each_risk * leg.entry / risk_per_share(leg) for leg in legs),
+        *(leg.entry * limits.order_quantity_max for leg in legs),
+    )
+    return tuple(shares(value, leg.entry) for leg in legs)
+
+
+def _within(legs: Sequence[Candidate], quantities: tuple[int, ...], left: Decimal) -> tuple[int, ...]:
+    """As many shares as the remaining risk allows, legs in proportion."""
+    risk = sum((risk_per_share(leg) * q for leg, q in zip(legs, quantities, strict=True)), _NOTHING)
+    if risk <= left:
+        return quantities
+    return tuple(shares(left * q, risk) for q in quantities)
