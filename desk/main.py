@@ -22,6 +22,10 @@ _DAY = ["%Y-%m-%d"]
 Json = Annotated[bool, AS_JSON]
 Day = Annotated[datetime | None, typer.Option(formats=_DAY, help="A session, YYYY-MM-DD.")]
 Lane = Annotated[Literal["desk", "backtest"], typer.Option(help="The book.")]
+Book = Annotated[
+    Literal["desk", "backtest"] | None,
+    typer.Option("--lane", help="The book; default: the desk's, or the backtest's where the desk decided nothing."),
+]
 
 
 @app.command()
@@ -258,6 +262,59 @@ def fill(
     from desk.fill import run_fill
 
     run_fill(first.date(), last.date(), as_json=as_json)
+
+
+@app.command()
+def brief(
+    symbol: Annotated[str, typer.Option(help="Also this ticker; empty: the market alone.")] = "", as_json: Json = False
+) -> None:
+    """What the analysts say now, from facts as of now."""
+    from desk.brief import run_brief
+
+    run_brief(symbol, as_json=as_json)
+
+
+@app.command()
+def theses(
+    lane: Book = None,
+    session: Day = None,
+    symbol: Annotated[str, typer.Option(help="A ticker; empty: all.")] = "",
+    history: Annotated[bool, typer.Option("--history", help="How confidence went, and every event.")] = False,
+    graph: Annotated[Path | None, typer.Option(help="A .png file to draw the live theses into.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What a book believes, why, and how good its beliefs were."""
+    from desk.books import shown_book
+    from desk.theses import run_theses
+
+    run_theses(shown_book(lane), _day(session), symbol, history=history, graph=graph, as_json=as_json)
+
+
+@app.command()
+def trace(
+    name: Annotated[str, typer.Argument(help="Id of a plan, its digest, or the id of its intent, order or fill.")] = "",
+    last: Annotated[bool, typer.Option("--last", help="The newest fill instead.")] = False,
+    lane: Book = None,
+    as_json: Json = False,
+) -> None:
+    """Everything behind a plan: fills, signatures, votes, thesis, briefs, regimes, bars, calls and their cost."""
+    from desk.books import shown_book
+    from desk.trace import run_trace
+
+    run_trace(name, last=last, lane=shown_book(lane), as_json=as_json)
+
+
+@app.command()
+def chat(
+    lane: Lane = "desk",
+    once: Annotated[str | None, typer.Option(help="One question, and no conversation.")] = None,
+    propose: Annotated[str, typer.Option(help="With --once: SYMBOL:SIDE:STRATEGY that may be proposed.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Questions to the desk in words; a trade can be proposed, never ordered."""
+    from desk.chat import run_chat
+
+    run_chat(lane, once, propose, as_json=as_json)
 
 
 @app.command()

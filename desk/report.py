@@ -17,7 +17,9 @@ def run_report(lane: str, session: date | None, *, as_json: bool) -> None:
     prepare_home()
     desk = DeskResource()
     day = XNYS.session(session).day if session else _newest_settled(desk, lane)
-    made = make_report(desk.lake(), desk.gates(), desk.ledger(lane), desk.rules(lane), Span(day, day), desk.home().reports)
+    made = make_report(
+        desk.lake(), desk.gates(), desk.ledger(lane), desk.rules(lane), Span(day, day), desk.home().reports
+    )
     show({"book": lane, "session": day, "report": made.paths.markdown, "json": made.paths.json}, as_json=as_json)
 
 

@@ -19,6 +19,7 @@ from trading_assets.theses.model import THESES, THESIS_EDGES, THESIS_EVENTS, THE
 if TYPE_CHECKING:
     import polars as pl
 
+_TOLD_MIN = 0.005
 _SPARKS = "▁▂▃▄▅▆▇█"
 _SPARKS_SHOWN = 40
 Row = dict[str, Any]
@@ -165,10 +166,11 @@ def _show(told: Mapping[str, Any]) -> None:
         "reference",
         "target",
         "wrong beyond",
-        "why",
     )
     title = f"Theses of book {told['lane']} after slot {told['slot']} of {told['session']}"
     table(title, heads, [_thesis_line(row) for row in told["theses"]])
+    for row in told["theses"]:
+        typer.echo(f"{_name(row):<14} {_why(row['contributions'])}")
     if told["edges"]:
         ends = ("relation", "from", "to", "weight", "since")
         table("How they stand to each other", ends, [_edge_line(row) for row in told["edges"]])
@@ -187,13 +189,14 @@ def _thesis_line(row: Mapping[str, Any]) -> tuple[str, ...]:
     confidence = f"{row['confidence']:.2f} ({row['confidence_formed']:.2f})"
     days = (str(row["formed"]), str(row["expires"]))
     prices = (f"{row[name]:.2f}" for name in ("reference", "target", "invalidation"))
-    return (_name(row), confidence, row["status"], row["horizon"], *days, *prices, _why(row["contributions"]))
+    return (_name(row), confidence, row["status"], row["horizon"], *days, *prices)
 
 
 def _why(contributions: Sequence[Mapping[str, Any]]) -> str:
     """Who counts how much now, in log-odds, the loudest first."""
     loudest = sorted(contributions, key=lambda said: (-abs(said["counts"]), said["source"]))
-    return ", ".join(f"{said['source']} {said['counts']:+.2f}" for said in loudest) or "nobody spoke"
+    words = [f"{said['source']} {said['counts']:+.2f}" for said in loudest if abs(said["counts"]) >= _TOLD_MIN]
+    return ", ".join(words) or "nothing that counts"
 
 
 def _edge_line(row: Mapping[str, Any]) -> tuple[str, ...]:

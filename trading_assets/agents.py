@@ -11,7 +11,8 @@ from trading_assets.plans.choosing import Choice, TraderInputs
 from trading_assets.plans.guide import GuideAnswer, GuideInputs
 from trading_assets.plans.personas import PersonaInputs, Votes
 from trading_assets.reasoning.probes import Call, Recall, RecallQuestion, TrendInputs
-from trading_assets.theses.debate import Arguments, DebateInputs
+from trading_assets.theses.council_evidence import DebateInputs
+from trading_assets.theses.debate import Arguments
 from trading_assets.theses.memory.critic import CriticInputs, Critique
 from trading_assets.theses.stance import ChiefInputs, DayStance
 from trading_assets.theses.strategist import StrategistInputs, ThesisUpdates

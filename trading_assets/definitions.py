@@ -30,7 +30,9 @@ from trading_assets.watchlist import checks as watchlist_checks  # noqa: E402
 
 _FACTS = [market, documents, universe, features, regimes, watchlist]
 _CHECKS = [market_checks, document_checks, universe_checks, feature_checks, regime_checks, watchlist_checks]
-_per_lane = [asset for lane in LANES for asset in (*opinion_assets(lane), *booked_assets(lane), *evaluation_assets(lane))]
+_per_lane = [
+    asset for lane in LANES for asset in (*opinion_assets(lane), *booked_assets(lane), *evaluation_assets(lane))
+]
 
 defs = dg.Definitions(
     assets=[*dg.load_assets_from_modules(_FACTS), *_per_lane, *backtest_cycle(), *desk_cycle()],

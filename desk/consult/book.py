@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from trading_assets.core.calendar import NEW_YORK
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.journal import KINDS, EntryKind
 from trading_assets.core.settings import Symbol
+from trading_assets.core.tables import Table
 from trading_assets.execution.model import FILLS, TRADES
 from trading_assets.plans.guide import Row
 from trading_assets.plans.model import TRADE_PLANS, VOTES
@@ -101,7 +102,7 @@ def vetoes(desk: Desk, wanted: OfBook) -> Found:
 
 def votes(desk: Desk, wanted: OfBook) -> Found:
     """How the personas voted, what each counted, and what became of it."""
-    held = _of_lane(desk, wanted, VOTES, lambda _: True)
+    held = _of_lane(desk, wanted, VOTES)
     columns = ("session", "slot", "persona", "strategy", "symbol", "side", "vote", "weight", "consensus", "outcome")
     shown = [row(each, *columns, quoted=(each["reason"],)) for each in held]
     return found(shown, most=wanted.rows, empty=_none(desk, "vote", wanted))
@@ -109,7 +110,7 @@ def votes(desk: Desk, wanted: OfBook) -> Found:
 
 def theses(desk: Desk, wanted: OfBook) -> Found:
     """Theses as they stood after the newest slot, and what happened to them there."""
-    held = _of_lane(desk, wanted, THESES, lambda _: True)
+    held = _of_lane(desk, wanted, THESES)
     slot = max((each["slot"] for each in held), default="")
     columns = ("session", "slot", "symbol", "direction", "horizon", "confidence", "status", "outcome")
     more = ("reference", "target", "invalidation", "formed", "expires", "thesis_id")
@@ -130,7 +131,7 @@ def stance(desk: Desk, wanted: Spent) -> Found:
 
 def fills(desk: Desk, wanted: OfBook) -> Found:
     """What was bought and sold."""
-    held = _of_lane(desk, wanted, FILLS, lambda _: True)
+    held = _of_lane(desk, wanted, FILLS)
     columns = ("session", "at", "symbol", "side", "role", "quantity", "price", "fee", "reason", "strategy")
     return found([row(each, *columns) for each in held], most=wanted.rows, empty=_none(desk, "fill", wanted))
 
@@ -206,16 +207,11 @@ def limits(desk: Desk, _: Nothing) -> Found:
     return found(rows, empty="", note="fractions are of equity unless the name says otherwise")
 
 
-def _of_lane(desk: Desk, wanted: OfBook, table: Any, fits: Any) -> list[dict[str, Any]]:
+def _of_lane(
+    desk: Desk, wanted: OfBook, table: Table, fits: Callable[[Record], bool] = lambda _: True
+) -> list[dict[str, Any]]:
     """The lane's rows of one session that fit, or of the newest session that has such rows."""
-    symbols = [wanted.symbol] if wanted.symbol else None
-    if wanted.session is not None:
-        return [
-            each for each in desk.rows(table, first=wanted.session, last=wanted.session, symbols=symbols) if fits(each)
-        ]
-    held = [each for each in desk.rows(table, symbols=symbols) if fits(each)]
-    newest = max((each["session"] for each in held), default=None)
-    return [each for each in held if each["session"] == newest]
+    return desk.newest(table, session=wanted.session, symbols=[wanted.symbol] if wanted.symbol else None, fits=fits)
 
 
 def _plan(each: Record, ruled: list[dict[str, Any]]) -> Row:

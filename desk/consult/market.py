@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from desk.consult.reading import Arguments, Desk, Found, Look, earlier, found, row, sentences
+from desk.consult.reading import Arguments, Desk, Found, Look, found, row, sentences
 from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.briefs.narratives.model import NARRATIVES
 from trading_assets.core.settings import Symbol
@@ -17,7 +17,7 @@ from trading_assets.market.documents.model import NEWS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, MARKET, REGIME_LABELS
 
-NEWS_DAYS = 10
+NEWS_SESSIONS = 10
 Rows = Annotated[int, Field(ge=1, le=30)]
 _KEYS = frozenset({"session", "symbol", "knowable_at"})
 
@@ -70,12 +70,11 @@ class Opinions(Arguments):
 
 def bars(desk: Desk, wanted: OfSymbol) -> Found:
     """Daily bars as traded."""
-    last = wanted.last or desk.today
-    first = wanted.first or earlier(last, 2 * wanted.rows + 14)
+    first = wanted.first or desk.since(DAILY_BARS, wanted.rows, last=wanted.last)
     held = desk.rows(DAILY_BARS, facts=True, first=first, last=wanted.last, symbols=[wanted.symbol])
     kept = held if wanted.first else held[-wanted.rows :]
     shown = [row(each, "session", "open", "high", "low", "close", "volume") for each in kept]
-    nothing = f"no bar of {wanted.symbol} from {first} to {last} is known; the desk trades {', '.join(desk.symbols)}"
+    nothing = f"no bar of {wanted.symbol} from {first} on is known; the desk trades {', '.join(desk.symbols)}"
     return found(shown, most=wanted.rows, empty=nothing, note="USD as traded, oldest first")
 
 
@@ -92,7 +91,7 @@ def regimes(desk: Desk, wanted: Labels) -> Found:
     if wanted.symbol is None:
         shown = [row(each, *columns) for each in desk.newest(REGIME_LABELS, facts=True)]
         return found(shown, empty="no regime is known")
-    first = earlier(desk.today, 2 * wanted.rows + 14)
+    first = desk.since(REGIME_LABELS, wanted.rows)
     held = desk.rows(REGIME_LABELS, facts=True, first=first, symbols=[wanted.symbol])
     held = held or desk.newest(REGIME_LABELS, facts=True, symbols=[wanted.symbol])
     liquid = desk.newest(LIQUIDITY_REGIMES, facts=True, symbols=[wanted.symbol])
@@ -104,15 +103,14 @@ def regimes(desk: Desk, wanted: Labels) -> Found:
 
 def breadth(desk: Desk, wanted: Newest) -> Found:
     """How many symbols take part."""
-    held = desk.rows(BREADTH, facts=True, first=earlier(desk.today, 2 * wanted.rows + 14))
-    held = held or desk.newest(BREADTH, facts=True)
+    held = desk.rows(BREADTH, facts=True, first=desk.since(BREADTH, wanted.rows))
     shown = [row(each, "session", *(name for name in each if name not in _KEYS)) for each in held[-wanted.rows :]]
     return found(shown[::-1], empty="no breadth is known", note="newest first")
 
 
 def news(desk: Desk, wanted: Words) -> Found:
     """Headlines, the newest first; their words are their publishers'."""
-    first = wanted.first or earlier(wanted.last or desk.today, NEWS_DAYS)
+    first = wanted.first or desk.since(NEWS, NEWS_SESSIONS, last=wanted.last)
     symbols = [wanted.symbol] if wanted.symbol else None
     held = desk.rows(NEWS, facts=True, first=first, last=wanted.last, symbols=symbols)
     held.sort(key=lambda each: (each["published_at"], each["symbol"], each["item"]), reverse=True)

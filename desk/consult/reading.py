@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from resources.desk import DESK, DeskResource
 from trading_assets.core.calendar import NEW_YORK, XNYS
+from trading_assets.core.ports import Span
 from trading_assets.core.strict_yaml import Strict
 from trading_assets.core.tables import FACTS, Table
 from trading_assets.plans.guide import Row
@@ -30,6 +31,7 @@ CHARACTERS_MAX = 4_000
 QUOTED_MAX = 300
 _NOTE_ROOM = 160
 _NUMBER_DIGITS = 4
+_SESSIONS_BACK = (5, 50, 500)
 Record = Mapping[str, Any]
 Args = TypeVar("Args", bound=BaseModel)
 
@@ -86,15 +88,33 @@ class Desk:
         facts: bool = False,
         session: date | None = None,
         symbols: Sequence[str] | None = None,
-        recent: int = 10,
+        fits: Callable[[Record], bool] = lambda _: True,
     ) -> list[dict[str, Any]]:
-        """The rows of one session, or of the newest that has any: first among the last few, then among all."""
+        """The rows of one session that fit, or of the newest that has any: looked for further and further back."""
         if session is not None:
-            return self.rows(table, facts=facts, first=session, last=session, symbols=symbols)
-        near = self.rows(table, facts=facts, first=earlier(self.today, recent), symbols=symbols)
-        held = near or self.rows(table, facts=facts, symbols=symbols)
-        last = max((row["session"] for row in held), default=None)
-        return [row for row in held if row["session"] == last]
+            held = self.rows(table, facts=facts, first=session, last=session, symbols=symbols)
+            return [each for each in held if fits(each)]
+        stored = self._stored(table, FACTS if facts else self.lane, self.today)
+        for reach in (*_SESSIONS_BACK, len(stored)):
+            days = stored[-reach:] if reach else []
+            held = self.rows(table, facts=facts, first=days[0], last=days[-1], symbols=symbols) if days else []
+            held = [each for each in held if fits(each)]
+            if held:
+                last = max(each["session"] for each in held)
+                return [each for each in held if each["session"] == last]
+        return []
+
+    def since(self, table: Table, sessions: int, *, last: date | None = None) -> date:
+        """The first of the newest stored sessions of a table of facts, up to a day; that day where none is stored.
+
+        One session more than asked for: the newest may be the one at hand, whose rows are not knowable yet.
+        """
+        until = last or self.today
+        return next(iter(self._stored(table, FACTS, until)[-(sessions + 1) :]), until)
+
+    def _stored(self, table: Table, lane: str, last: date) -> list[date]:
+        until = min(last, self.today)
+        return sorted(self.resource.lake().versions(table, Span(XNYS.first, until), lane=lane))
 
     def ledger(self) -> AbstractContextManager[LedgerSession]:
         """The lane's ledger in a reading transaction."""
@@ -123,11 +143,6 @@ class Look(Generic[Args]):
     shows: str
     takes: type[Args]
     look: Callable[[Desk, Args], Found]
-
-
-def earlier(day: date, days: int) -> date:
-    """So many days before a day; the first day that there is where the calendar ends."""
-    return date.fromordinal(max(1, day.toordinal() - days))
 
 
 def row(record: Record, *columns: str, quoted: Iterable[object] = ()) -> Row:

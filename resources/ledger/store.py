@@ -1,7 +1,7 @@
 """The ledger port over SQLAlchemy Core: one transaction for each session of work on one book."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
 
-from resources.ledger import memory
+from resources.ledger import history, memory
 from resources.ledger import schema as t
 from resources.ledger.engine import reading, transaction
 from resources.ledger.journal import REWINDABLE, forget_entries
@@ -182,7 +182,7 @@ class SqlLedgerSession:
     def intents(self, until: date) -> Sequence[Intent]:
         """See the port."""
         query = self._mine(t.INTENTS).where(t.INTENTS.c.session <= until).order_by(t.INTENTS.c.seq)
-        return [_intent(row) for row in self._connection.execute(query)]
+        return [history.intent_of(row) for row in self._connection.execute(query)]
 
     def entries_of(self, symbols: Sequence[str]) -> Mapping[str, Intent]:
         """See the port."""
@@ -190,7 +190,7 @@ class SqlLedgerSession:
             return {}
         query = self._mine(t.INTENTS).where(t.INTENTS.c.symbol.in_(symbols), t.INTENTS.c.action == "enter")
         rows = self._connection.execute(query.order_by(t.INTENTS.c.seq))
-        return {row.symbol: _intent(row) for row in rows}
+        return {row.symbol: history.intent_of(row) for row in rows}
 
     def orders_placed(self, first: date, last: date) -> Sequence[tuple[Order, Intent]]:
         """See the port."""
@@ -200,42 +200,23 @@ class SqlLedgerSession:
             .where(t.ORDERS.c.book == self._book, t.ORDERS.c.session.between(first, last))
             .order_by(t.ORDERS.c.seq)
         )
-        return [(_ORDER.validate_json(row.placed), _intent(row)) for row in self._connection.execute(query)]
+        return [(_ORDER.validate_json(row.placed), history.intent_of(row)) for row in self._connection.execute(query)]
 
     def fills(self, until: date) -> Sequence[Fill]:
         """See the port."""
         query = self._mine(t.FILLS).where(t.FILLS.c.session <= until).order_by(t.FILLS.c.seq)
-        return [_fill(row) for row in self._connection.execute(query)]
+        return [history.fill_of(row) for row in self._connection.execute(query)]
 
     def dividends(self, until: date) -> Sequence[DividendPaid]:
         """See the port."""
         query = self._mine(t.DIVIDENDS).where(t.DIVIDENDS.c.session <= until).order_by(t.DIVIDENDS.c.seq)
         return [DividendPaid(row.session, row.symbol, row.amount) for row in self._connection.execute(query)]
 
-    def trade_history(self, session: date) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
+    def trade_history(
+        self, session: date, *, split: Collection[str] = ()
+    ) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
         """See the port."""
-        touched = self._touched(session)
-        if not touched:
-            return (), (), ()
-        fills, paid, intents = (
-            self._mine(table).where(table.c.symbol.in_(touched), table.c.session <= session).order_by(table.c.seq)
-            for table in (t.FILLS, t.DIVIDENDS, t.INTENTS)
-        )
-        run = self._connection.execute
-        return (
-            [_fill(row) for row in run(fills)],
-            [DividendPaid(row.session, row.symbol, row.amount) for row in run(paid)],
-            [_intent(row) for row in run(intents.where(t.INTENTS.c.action == "enter"))],
-        )
-
-    def _touched(self, session: date) -> list[str]:
-        """Symbols whose position a session may have ended: by a fill that reduced it, or by a split that left only cash."""
-        fills, paid = t.FILLS.c, t.DIVIDENDS.c
-        reduced = sa.select(fills.symbol).where(
-            fills.book == self._book, fills.session == session, fills.role != "entry"
-        )
-        cash = sa.select(paid.symbol).where(paid.book == self._book, paid.session == session)
-        return sorted(self._connection.execute(sa.union(reduced, cash)).scalars())
+        return history.trade_history(self._connection, self._book, session, split)
 
     def open_halt(self) -> Halt | None:
         """See the port."""
@@ -305,7 +286,7 @@ class SqlLedgerSession:
             .join(t.ORDERS, t.ORDERS.c.intent_id == t.INTENTS.c.id)
             .where(t.ORDERS.c.book == self._book, t.ORDERS.c.id.in_(order_ids))
         )
-        found = [(_ORDER.validate_json(row.placed), _intent(row)) for row in self._connection.execute(query)]
+        found = [(_ORDER.validate_json(row.placed), history.intent_of(row)) for row in self._connection.execute(query)]
         return {order.id: (order, intent) for order, intent in found}
 
     def _show_positions(self, newest: SessionClose | None) -> None:
@@ -425,29 +406,6 @@ def _decision(row: Any) -> Decision:
     as_of = datetime.fromisoformat(row.as_of)
     return Decision(
         row.session, row.slot, as_of, row.state, row.reason, row.plans, row.vetoes, row.limits_hash, row.mind_digest
-    )
-
-
-def _intent(row: Any) -> Intent:
-    plan = TradePlan.model_validate_json(row.plan)
-    verdict = Verdict.model_validate_json(row.verdict)
-    return Intent(row.id, row.session, row.slot, plan, verdict, row.quantity, row.limits_hash)
-
-
-def _fill(row: Any) -> Fill:
-    return Fill(
-        id=row.id,
-        order_id=row.order_id,
-        intent_id=row.intent_id,
-        symbol=row.symbol,
-        side=row.side,
-        role=row.role,
-        quantity=row.quantity,
-        price=row.price,
-        fee=row.fee,
-        session=row.session,
-        at=datetime.fromisoformat(row.at),
-        reason=row.reason,
     )
 
 

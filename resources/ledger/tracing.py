@@ -136,10 +136,7 @@ def _digest_of(connection: sa.Connection, book: str, name: str) -> str:
     """The digest of the plan whose intent, order or execution has the name; "" where none has."""
     for table, column, intent in _NAMES:
         wanted = sa.select(intent).where(table.c.book == book)
-        if name == LAST:
-            wanted = wanted.order_by(table.c.seq.desc())
-        else:
-            wanted = wanted.where(column == name)
+        wanted = wanted.order_by(table.c.seq.desc()) if name == LAST else wanted.where(column == name)
         found = connection.execute(wanted.limit(1)).scalar()
         if found is not None:
             plan = sa.select(t.INTENTS.c.plan_digest).where(t.INTENTS.c.id == found)

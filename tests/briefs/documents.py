@@ -1,6 +1,7 @@
 """Hand-made rows of news, macro series, pairs, liquidity and intraday bars, and facts that hold them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -102,10 +103,31 @@ def facts_of(*, symbols: Sequence[str] = ("AAA",), as_of: datetime = AS_OF, **ro
     return book(bars=[bar(symbol) for symbol in symbols], **rows).at(as_of)
 
 
-def with_indicators(symbol: str = "AAA", view: str = "trending_bull", **values: float) -> Facts:
+def with_indicators(values: Mapping[str, float], view: str = "trending_bull") -> Facts:
     """Facts of one symbol with indicators and a regime, as the session before TODAY left them."""
-    held = known(view, {"close": 100.0}, values, symbol=symbol)
-    return Facts(AS_OF, held.session, {symbol: held}, None, None)
+    held = known(view, {"close": 100.0}, values)
+    return Facts(AS_OF, held.session, {held.symbol: held}, None, None)
+
+
+def past_sessions(count: int = 12) -> dict[Session, Facts]:
+    """Facts before each of some sessions up to TODAY: breadth, and three symbols whose newest ones lack a reading."""
+    found = {}
+    for number in range(count):
+        session = XNYS.previous(TODAY.day, count - 1 - number) if number < count - 1 else TODAY
+        before = XNYS.previous(session.day).day
+        values = {
+            "close": 100.0 + number,
+            "sma_50": 99.0,
+            "macd_histogram_12_26_9": 3.0 - number,
+            "rsi_14": 40.0 + number,
+        }
+        symbols = {
+            name: replace(known("mixed", {"close": 100.0}, values | extra, symbol=name), session=before)
+            for name, extra in (("AAA", {"sma_200": 104.0}), ("BBB", {"mom_252_21": 0.1}), ("CCC", {}))
+        }
+        breadth = {"advances": 3 + number, "declines": 4, "above_sma_50_share": 0.5 + number / 50}
+        found[session] = Facts(session.open - timedelta(hours=1), before, symbols, breadth, None)
+    return found
 
 
 def session_of(moment: datetime) -> date:

@@ -159,7 +159,7 @@ def test_a_desk_without_documents_has_facts_all_the_same() -> None:
 
 
 def test_tables_with_no_rows_are_no_obstacle() -> None:
-    assert MacroRows(None).at(AS_OF) == NewsRows(None).at(AS_OF) == IntradayRows(None).at(AS_OF) == {}
+    assert [each(None).at(AS_OF) for each in (MacroRows, NewsRows, IntradayRows)] == [{}, {}, {}]
     assert NewsRows(NEWS.empty()).at(AS_OF) == {}
 
 

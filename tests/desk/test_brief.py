@@ -176,6 +176,8 @@ def test_an_analyst_that_hangs_is_left_alone_and_the_rules_answer(
     importlib.import_module("resources.llm.asking")  # takes seconds, which are not the analysts'
     with ModelServer() as server:
         config = configured(tmp_path / "config", server)
+        reasoning = config / "reasoning.yaml"
+        reasoning.write_text(reasoning.read_text().replace("timeout_s: 5.0", "timeout_s: 60.0"))
         agents = yaml.safe_load((config / "agents.yaml").read_text())
         (config / "agents.yaml").write_text(yaml.safe_dump({**agents, "agent_seconds_max": 3.0}))
         environment(monkeypatch, config)
@@ -184,4 +186,4 @@ def test_an_analyst_that_hangs_is_left_alone_and_the_rules_answer(
     routes = {each["agent"]: each["route"] for each in told["briefs"]}
     assert routes["breadth"] == "rules"
     assert routes["technical"] == "anthropic"
-    assert told["seconds"] < 30
+    assert told["seconds"] < 60, "nobody waited for the route's own time-out"

@@ -53,6 +53,7 @@ def test_outside_words_are_fenced_on_their_way_to_a_model(
     before = raw[: raw.index(lure)]
     assert before.rpartition("[[")[2].startswith("data ")
     assert "found turn" in before.rpartition("[[")[2]
+    assert "]] Newswire: Contract won [[/data" in raw, "harmless words of others are fenced too"
 
 
 def test_two_calls_send_the_same_system_text_byte_for_byte(

@@ -18,8 +18,10 @@ from desk.consult.tools import TOOLS, catalogue, use, worded
 from resources.desk import BACKTEST, DESK, DeskResource
 from tests.desk.consulted import LIVED, LURE, NEXT, NOW, filled, lived, put
 from trading_assets.core.calendar import XNYS
+from trading_assets.core.settings import Home
 from trading_assets.market.documents.model import NEWS
 from trading_assets.plans.guide import Row, ToolCall
+from trading_assets.signatures.model import VERDICTS
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +176,25 @@ def test_each_lane_has_its_own_book_and_all_share_the_facts(root: Path) -> None:
     assert len(look("bars", lane=BACKTEST, symbol="IBM").rows) == 3
 
 
+@pytest.mark.parametrize("tool", ["bars", "regimes", "breadth", "news", "theses", "vetoes", "account"])
+def test_what_is_newest_is_shown_however_old_it_is(root: Path, tool: str) -> None:
+    decades_later = XNYS.session(XNYS.last).close
+    needed: dict[str, Any] = {"symbol": "IBM"} if tool in {"bars", "regimes"} else {}
+    assert look(tool, now=decades_later, **needed).rows
+
+
+def test_a_veto_of_long_ago_is_found_behind_many_sessions_without_one(home: Home) -> None:
+    days = XNYS.days[6000:6080]
+    rulings = ["veto", *(["approve"] * 79)]
+    put(
+        VERDICTS,
+        *(filled(VERDICTS, day, plan_id="p", ruling=r) for day, r in zip(days, rulings, strict=True)),
+        lane=DESK,
+    )
+    (veto,) = look("vetoes", now=XNYS.session(days[-1]).close).rows
+    assert f"session={days[0]}" in veto.cells
+
+
 # Only what was knowable
 
 
@@ -200,12 +221,12 @@ def test_a_halt_that_came_later_is_not_told(root: Path) -> None:
 
 
 @given(
-    lines=st.lists(st.tuples(st.text(max_size=900), st.none() | st.text(max_size=900)), max_size=60),
+    sizes=st.lists(st.tuples(st.integers(0, 900), st.none() | st.integers(1, 900)), max_size=60),
     most=st.integers(1, 60),
 )
 @settings(max_examples=60)
-def test_an_answer_is_never_larger_than_its_bounds(lines: list[tuple[str, str | None]], most: int) -> None:
-    rows = [Row(cells=own, quoted=others) for own, others in lines]
+def test_an_answer_is_never_larger_than_its_bounds(sizes: list[tuple[int, int | None]], most: int) -> None:
+    rows = [Row(cells="o" * own, quoted="w" * others if others else None) for own, others in sizes]
     shown = found(rows, most=most, empty="nothing", note="a note")
     assert len(shown.rows) <= min(most, ROWS_MAX)
     assert sum(len(r.cells) + len(r.quoted or "") for r in shown.rows) + len(shown.note) <= CHARACTERS_MAX
@@ -214,13 +235,14 @@ def test_an_answer_is_never_larger_than_its_bounds(lines: list[tuple[str, str | 
         assert f"{len(shown.rows)} of {len(rows)} rows" in shown.note
 
 
-def test_many_headlines_are_cut_and_the_note_says_so(home: Any) -> None:
+def test_many_headlines_are_cut_and_the_note_says_so(home: Home) -> None:
     rows = [filled(NEWS, LIVED[2], symbol="IBM", item=str(at), headline="x" * 400, publisher="P") for at in range(80)]
     put(NEWS, *rows)
     shown = look("news", rows=30)
     assert 0 < len(shown.rows) <= 30
     assert f"{len(shown.rows)} of 80 rows" in shown.note
     assert all(len(each.quoted or "") <= 300 for each in shown.rows)
+    assert sum(len(each.cells) + len(each.quoted or "") for each in shown.rows) <= CHARACTERS_MAX
 
 
 def test_numbers_are_told_without_noise() -> None:
@@ -258,7 +280,7 @@ def test_a_wrong_call_gets_a_sentence_that_mends_it(root: Path, call: ToolCall, 
     assert said in shown.note
 
 
-def test_a_damaged_lake_is_a_sentence_too(home: Any) -> None:
+def test_a_damaged_lake_is_a_sentence_too(home: Home) -> None:
     lived()
     for path in (home.lake / "facts" / "daily_bars").glob("*.parquet"):
         path.write_bytes(b"garbage")

@@ -313,7 +313,7 @@ def test_an_answer_has_no_field_for_a_size_or_a_price() -> None:
         ("Five of 12 fell; 12 again.", ("12",)),
         ("The 12.5 stands nowhere.", ("12.5",)),
         ("Slot 09:30 decided.", ()),
-        ("It was 5, then 6, then 7,000.", ("5", "6", "7,000")),
+        ("It was 8, then 9, then 7,000.", ("8", "9", "7,000")),
     ],
 )
 def test_figures_without_a_finding_are_named(line: str, missing: tuple[str, ...]) -> None:

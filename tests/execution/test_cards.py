@@ -2,24 +2,26 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.ledger.engine import open_ledger
 from resources.ledger.store import SqlLedger
-from tests.resources.ledger.entries import DAYS, at, close, decided, fill, order, paid
+from tests.resources.ledger.entries import DAYS, at, close, decided, decision, fill, order, paid
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.execution.cards import POINTS_MAX, cards, points_of, trips_closed_in
-from trading_assets.execution.model import Fill
+from trading_assets.execution.model import Fill, Side
 from trading_assets.execution.ports import Intent
-from trading_assets.execution.round_trips import RoundTrip
+from trading_assets.execution.round_trips import Origin, RoundTrip, round_trips
 from trading_assets.plans.model import TradePlan
 from trading_assets.reasoning.masking import mask
 from trading_assets.signatures.model import Verdict
@@ -287,3 +289,94 @@ def test_a_split_counts_from_its_own_day_on(book: SqlLedger) -> None:
         (closed,), intents = trips_closed_in(ledger, [split, {**split, "session": DAYS[3]}], DAYS[2])
     assert intents == {first.id: first}
     assert (closed.quantity, closed.stop_price) == (14, Decimal("47.625"))
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """One trade: symbol, sessions of its entry and its exit (None: still open), shares, and whether it is a short sale."""
+
+    symbol: str
+    opened: int
+    ended: int | None
+    quantity: int
+    short: bool
+
+
+@st.composite
+def dealings(draw: st.DrawFn) -> list[Dealt]:
+    """Trades one after the other in each of two symbols; the next may open in the session in which the last one ended."""
+    found = []
+    for symbol in ("AAA", "BBB"):
+        day = 0
+        while day < 8 and draw(st.booleans()):
+            ended = draw(st.none() | st.integers(day, 9))
+            found.append(Dealt(symbol, day, ended, draw(st.integers(1, 9)), draw(st.booleans())))
+            if ended is None:
+                break
+            day = ended + draw(st.integers(0, 1))
+    return found
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> sa.Engine:
+    return open_ledger(tmp_path_factory.mktemp("dealings") / "desk.sqlite", durability="NORMAL")
+
+
+NAMES = count()
+
+
+@settings(max_examples=25, deadline=None)
+@given(dealt=dealings(), splits=st.sets(st.sampled_from(("AAA", "BBB"))))
+def test_session_by_session_the_same_trips_are_found_as_in_all_of_the_fills(
+    engine: sa.Engine, dealt: list[Dealt], splits: set[str]
+) -> None:
+    """However little of the past each session reads; a symbol that was split long before is read whole."""
+    name = f"book{next(NAMES)}"
+    book, fills, intents = SqlLedger(engine, name), list[Fill](), dict[str, Intent]()
+    for number, deal in enumerate(dealt):
+        side, stop, target = ("short", 105, 90) if deal.short else ("long", 95, 110)
+        terms = {"symbol": deal.symbol, "side": side, "stop": Decimal(stop), "target": Decimal(target)}
+        wanted = replace(opened(plan(session=DAYS[deal.opened], slot=f"n{number}", **terms)), id=f"{name}-{number}")
+        intents[wanted.id] = wanted
+        fills += _fills(deal, wanted)
+    with book.session() as ledger:
+        for wanted in intents.values():
+            placed = [replace(order(wanted, role), id=f"{wanted.id}-{role}") for role in ("entry", "stop")]
+            ledger.add_decision(decision(wanted.session, wanted.slot), [], [wanted], placed)
+    settled = [sorted((f for f in fills if f.session == day), key=lambda f: f.at) for day in DAYS[:10]]
+    rows = [
+        {"symbol": symbol, "session": DAYS[0] - timedelta(days=1), "kind": "split", "ratio": 2.0, "amount": 0.0}
+        for symbol in sorted(splits)
+    ]
+    found: list[RoundTrip] = []
+    for position, of_day in enumerate(settled):
+        settle(book, position, of_day)
+        with book.reading() as ledger:
+            trips, openings = trips_closed_in(ledger, rows, DAYS[position])
+        assert openings == {trip.trade_id: intents[trip.trade_id] for trip in trips}
+        found += trips
+    origins = {id_: Origin(i.plan.strategy, i.plan.regime, i.plan.stop or Decimal(0)) for id_, i in intents.items()}
+    assert found == list(round_trips([f for of_day in settled for f in of_day], (), (), origins))
+
+
+_SIDES: dict[bool, tuple[Side, Side]] = {False: ("buy", "sell"), True: ("sell", "buy")}
+
+
+def _fills(deal: Dealt, wanted: Intent) -> list[Fill]:
+    """The entry at the open, the exit half an hour later, each trade of a session after the one before it."""
+    first, last = _SIDES[deal.short]
+    moment = timedelta(hours=int(wanted.slot[1:]))
+    entry = replace(
+        fill(order(wanted)),
+        id=f"{wanted.id}#1",
+        order_id=f"{wanted.id}-entry",
+        symbol=deal.symbol,
+        side=first,
+        quantity=deal.quantity,
+        at=at(DAYS[deal.opened]) + moment,
+    )
+    if deal.ended is None:
+        return [entry]
+    day = DAYS[deal.ended]
+    ended = replace(entry, id=f"{wanted.id}#2", order_id=f"{wanted.id}-stop", role="stop", side=last)
+    return [entry, replace(ended, session=day, at=at(day) + moment + timedelta(minutes=30))]

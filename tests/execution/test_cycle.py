@@ -20,6 +20,7 @@ from tests.execution.world import (
     Frames,
     at_open,
     backtest,
+    by_rules,
     days,
     market,
     new_ledger,
@@ -41,6 +42,7 @@ from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.regimes.model import REGIME_LABELS
 from trading_assets.signatures.gates import FactGate
+from trading_assets.theses.model import Mind
 
 DAY = date(2012, 6, 18)
 BEFORE = date(2012, 6, 15)
@@ -166,7 +168,8 @@ def _tight(**limits: Any) -> Rules:
 
 def test_a_setup_becomes_thesis_plan_verdict_intent_and_bracket(tmp_path: Path) -> None:
     result = _decide(new_ledger(tmp_path), world_of(_breakouts(["MSFT"])))
-    assert [thesis.symbol for thesis in result.theses] == ["MSFT"]
+    assert result.mind is not None
+    assert "MSFT" in {thesis.symbol for thesis in result.mind.theses}
     ((asked, verdict),) = result.judged
     assert (asked.strategy, asked.quantity, verdict.ruling) == ("momentum_breakout", 49, "approve")
     assert [(order.role, order.quantity) for order in result.orders] == [("entry", 49), ("stop", 49), ("target", 49)]
@@ -197,15 +200,15 @@ def test_what_an_approved_plan_may_cost_is_gone_for_the_next_one(tmp_path: Path)
 
 
 def test_a_slot_without_briefs_enters_nothing_and_says_why(tmp_path: Path) -> None:
-    world = replace(world_of(_breakouts(["MSFT"])), briefs={})
+    world = replace(world_of(_breakouts(["MSFT"])), counsel=by_rules())
     result = _decide(new_ledger(tmp_path), world)
-    assert (result.theses, result.orders) == ((), ())
-    assert result.decision.reason == "no thesis, for want of briefs: exits only; no strategy found a setup"
+    assert (result.mind, result.orders) == (Mind(), ())
+    assert result.decision.reason == "no analyst was heard: exits only; no strategy found a setup"
 
 
 def test_a_slot_after_the_open_reads_nothing_and_is_on_record(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
-    nothing = World(FactBook({t.name: t.empty() for t in FACT_TABLES}), FactGate({}, {}), {})
+    nothing = World(FactBook({t.name: t.empty() for t in FACT_TABLES}), FactGate({}, {}), by_rules())
     with ledger.session() as transaction:
         result = decide_slot(slot_of(DAY, "10:00"), nothing, rules(), transaction)
         assert transaction.decisions(DAY, DAY) == [result.decision]

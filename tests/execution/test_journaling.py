@@ -30,8 +30,9 @@ from trading_assets.execution.journaling import (
     resume_entry,
     settlement_entry,
 )
+from trading_assets.execution.model import OrderRole, Side
 from trading_assets.execution.ports import Decision, Halt
-from trading_assets.plans.model import TradePlan
+from trading_assets.plans.model import PlanAction, PlanSide, TradePlan
 
 DAY = DAYS[0]
 WANTED = intent(DAY)
@@ -183,6 +184,51 @@ def test_a_fill_of_an_order_that_nobody_placed_is_refused() -> None:
     for tell in (fill_entries, fill_drafts):
         with pytest.raises(PermanentFailure, match="order is not known"):
             tell([fill(ENTRY)], {}, book="desk")
+
+
+@pytest.mark.parametrize(
+    ("action", "role", "side", "title"),
+    [
+        ("enter", "entry", "buy", "bought 7, entry"),
+        ("enter", "target", "sell", "sold 7, target"),
+        ("enter", "close", "sell", "sold 7, close"),
+        ("enter", "entry", "sell", "sold short 7, entry"),
+        ("enter", "stop", "buy", "bought to cover 7, stop"),
+        ("add", "addition", "buy", "bought 7, addition"),
+        ("add", "stop", "sell", "sold 7, stop"),
+        ("trim", "exit", "sell", "sold 7, trim"),
+        ("trim", "exit", "buy", "bought to cover 7, trim"),
+        ("exit", "exit", "buy", "bought to cover 7, exit"),
+    ],
+)
+def test_a_fill_is_told_by_what_it_did_to_the_position(
+    action: PlanAction, role: OrderRole, side: Side, title: str
+) -> None:
+    plan = WANTED.plan.model_copy(update={"action": action})
+    filled = replace(fill(ENTRY), role=role, side=side)
+    (entry,) = fill_entries([filled], {ENTRY.id: (ENTRY, replace(WANTED, plan=plan))}, book="desk")
+    assert entry.title == title
+
+
+@pytest.mark.parametrize(
+    ("action", "side", "noun"),
+    [
+        ("enter", "long", "entry"),
+        ("add", "long", "addition"),
+        ("trim", "long", "trim"),
+        ("exit", "long", "exit"),
+        ("enter", "short", "short entry"),
+        ("exit", "short", "short exit"),
+    ],
+)
+def test_an_order_and_a_veto_are_told_by_action_and_side(action: PlanAction, side: PlanSide, noun: str) -> None:
+    plan = WANTED.plan.model_copy(update={"action": action, "side": side})
+    veto = WANTED.verdict.model_copy(update={"ruling": "veto", "quantity": 0})
+    entries = decision_entries(decision(DAY), [(plan, veto)], [replace(WANTED, plan=plan)], [ENTRY], book="desk")
+    assert [entry.title for entry in entries[1:]] == [
+        f"{noun} vetoed, {plan.strategy}",
+        f"{noun} ordered, {plan.strategy}",
+    ]
 
 
 def test_a_settlement_tells_the_book_after_the_session() -> None:

@@ -356,7 +356,8 @@ def test_a_refused_gate_stops_the_desk_until_it_passes(home: Path) -> None:
     assert decided(desk, SPRING)["theses"].is_empty()
     _accept(desk, before)
     result, written = decide_due(desk, slot_of(SPRING.first))
-    assert result.theses
+    assert result.mind is not None
+    assert result.mind.theses
     assert set(written) == {table.name for table in DECIDED}
 
 

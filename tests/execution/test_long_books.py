@@ -54,7 +54,9 @@ def told_order(each: Order) -> str:
 
 
 def told_fill(each: Fill) -> str:
-    return f"{each.id} {each.side} {each.quantity} {each.price} {each.fee} {each.at.isoformat()} {each.reason} {each.cash}"
+    return (
+        f"{each.id} {each.side} {each.quantity} {each.price} {each.fee} {each.at.isoformat()} {each.reason} {each.cash}"
+    )
 
 
 def told_book(book: Book) -> Iterator[str]:
@@ -121,11 +123,11 @@ def some_bars(rng: Random, number: int, cents: Cents) -> Mapping[str, PriceBar]:
         opened = max(100, cents[symbol] * whole(rng, 94, 106) // 100)
         closed = max(100, opened * whole(rng, 94, 106) // 100)
         high, low = max(opened, closed) * whole(rng, 100, 105) // 100, min(opened, closed) * whole(rng, 95, 100) // 100
-        prices = (Decimal(each) / 100 for each in (opened, high, low, closed))
+        first, top, bottom, last = (Decimal(each) / 100 for each in (opened, high, low, closed))
         volume = (0, 90, 2_000, 10**6)[whole(rng, 0, 3)]
         cents[symbol] = closed
         if rng.random() < 0.95:
-            bars[symbol] = PriceBar(symbol, session.day, session.open, session.close, *prices, volume)
+            bars[symbol] = PriceBar(symbol, session.day, session.open, session.close, first, top, bottom, last, volume)
     return bars
 
 
@@ -138,7 +140,8 @@ class Walk:
         self.fills: list[Fill] = []
         self.splits: list[Action] = []
         self.paid: list[DividendPaid] = []
-        cents, closes, costs = {symbol: whole(rng, 1_000, 20_000) for symbol in NAMES}, {}, some_costs(rng)
+        cents, costs = {symbol: whole(rng, 1_000, 20_000) for symbol in NAMES}, some_costs(rng)
+        closes: dict[str, Decimal] = {}
         book = Book(usd(whole(rng, 5_000, 200_000)))
         for number in range(50):
             actions = some_actions(rng, number, cents)

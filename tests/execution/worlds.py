@@ -79,7 +79,7 @@ def walk(world: World, *, reverse: bool = False) -> tuple[Step, ...]:
 
 
 Check = Callable[[World, tuple[Step, ...]], None]
-WORLDS = 120
+WORLDS = 250
 
 
 def in_every_world(

@@ -39,7 +39,9 @@ from trading_assets.reasoning.ports import Reasoner
 
 NAMES = ("hawk", "dove", "owl", "crow", "wren")
 ROLES = [replace(JUDGE, skill=name) for name in NAMES]
-PATIENCE = timedelta(seconds=0.3)
+# For tests in which nobody answers in time, and for those in which others must, on however busy a machine.
+IMPATIENCE = timedelta(seconds=0.3)
+PATIENCE = timedelta(seconds=1.5)
 
 
 @pytest.fixture
@@ -64,9 +66,9 @@ def taken(reasoner: Reasoner, questions: Sequence[Ask[Any, Any]]) -> float:
     return time.perf_counter() - begun
 
 
-def warmed(desk: Desk) -> DeskReasoner:
+def warmed(desk: Desk, **changes: Any) -> DeskReasoner:
     """A reasoner that has asked both providers: importing their clients takes longer than these tests' patience."""
-    reasoner = desk.reasoner()
+    reasoner = desk.reasoner(**changes)
     for number, action in enumerate((failing("bad_request"), answer(GOOD))):
         desk.server.script("anthropic", action)
         desk.server.script("openai", answer(GOOD))
@@ -78,7 +80,7 @@ def warmed(desk: Desk) -> DeskReasoner:
 
 
 def test_five_roles_take_about_as_long_as_the_slowest_of_them(council: Desk) -> None:
-    council.server.script("anthropic", answering(by_skill(JUDGE, *ROLES), 0.6))
+    council.server.script("anthropic", answering(by_skill(JUDGE, *ROLES), 0.5))
     reasoner = council.reasoner()
     taken(reasoner, asks(council, [JUDGE]))  # imports the clients
     one = taken(reasoner, [Ask(JUDGE, seen(99), council.desk_money(), NOON)])
@@ -158,12 +160,12 @@ def test_rules_that_answer_against_their_own_check_stop_the_rules_reasoner_too()
 
 @pytest.mark.fault(40)
 def test_an_agent_that_takes_ten_minutes_is_left_alone_and_its_rules_answer(council: Desk) -> None:
+    reasoner = warmed(council)
     council.server.script("anthropic", answering(by_skill(*ROLES), 0.0, instead={"owl": hang(600)}))
-    reasoner = council.reasoner()
     said = reasoner.gather(asks(council), within=PATIENCE)
     routes = [answered(one).route for one in said]
     assert routes == ["anthropic", "anthropic", "rules", "anthropic", "anthropic"]
-    assert [attempt.reason for attempt in answered(said[2]).failed] == ["timeout: no answer within 0.3 s"]
+    assert [attempt.reason for attempt in answered(said[2]).failed] == ["timeout: no answer within 1.5 s"]
     assert (CHEAP, "timeout") in council.outcomes()
     council.check()
     council.server.script("anthropic", answering(by_skill(*ROLES), 0.0))
@@ -172,15 +174,16 @@ def test_an_agent_that_takes_ten_minutes_is_left_alone_and_its_rules_answer(coun
 
 def test_an_agent_without_rules_that_is_late_abstains_and_says_why(council: Desk) -> None:
     council.server.script("anthropic", hang(600))
-    [said] = council.reasoner().gather(asks(council, [replace(ROLES[0], rules=None)]), within=PATIENCE)
+    [said] = council.reasoner().gather(asks(council, [replace(ROLES[0], rules=None)]), within=IMPATIENCE)
     assert isinstance(said, Abstention)
     assert said.reason == "no answer within 0.3 s, and the rules have no opinion"
     council.check()
 
 
 def test_what_the_rules_said_for_a_late_agent_is_what_a_replay_says(council: Desk) -> None:
-    council.server.script("anthropic", answering(by_skill(*ROLES), 0.0, instead={"owl": hang(600)}))
-    said = council.reasoner().gather(asks(council), within=PATIENCE)
+    council.server.script("anthropic", hang(600))
+    said = council.reasoner().gather(asks(council), within=IMPATIENCE)
+    assert {answered(one).route for one in said} == {"rules"}
     replayed = council.reasoner(mode="replay_only").gather(asks(council))
     assert [(answered(one).route, answered(one).value) for one in replayed] == [
         (answered(one).route, answered(one).value) for one in said
@@ -188,11 +191,13 @@ def test_what_the_rules_said_for_a_late_agent_is_what_a_replay_says(council: Des
 
 
 def test_the_whole_reserve_of_who_was_cut_off_counts_as_spent(council: Desk) -> None:
+    reasoner = warmed(council)
+    charged = council.server.charged
     council.server.script("anthropic", hang(600))
-    council.reasoner().gather(asks(council)[:1], within=PATIENCE)
-    [row] = council.calls()
+    reasoner.gather(asks(council)[:1], within=IMPATIENCE)
+    row = council.calls()[-1]
     assert row.cost > Decimal("0.001")
-    assert council.server.charged == 0
+    assert council.server.charged == charged
 
 
 def test_a_route_that_used_up_the_time_is_counted_by_its_breaker(council: Desk) -> None:
@@ -200,7 +205,7 @@ def test_a_route_that_used_up_the_time_is_counted_by_its_breaker(council: Desk) 
     reasoner = warmed(council)
     council.server.script("anthropic", hang(600))
     council.server.script("openai", answering(by_skill(*ROLES), 0.0))
-    reasoner.gather(asks(council)[:2], within=PATIENCE)
+    reasoner.gather(asks(council)[:2], within=IMPATIENCE)
     said = reasoner.gather(asks(council)[2:], within=PATIENCE)
     assert [answered(one).route for one in said] == ["openai"] * 3
 
@@ -208,9 +213,9 @@ def test_a_route_that_used_up_the_time_is_counted_by_its_breaker(council: Desk) 
 def test_a_route_that_was_asked_too_late_to_answer_is_not_blamed(council: Desk) -> None:
     council.breaker = {"failures_max": 1}
     reasoner = warmed(council)
-    council.server.script("anthropic", replace(failing("bad_request"), delay_s=0.25))
+    council.server.script("anthropic", replace(failing("bad_request"), delay_s=0.5))
     council.server.script("openai", hang(600))
-    [said] = reasoner.gather(asks(council)[:1], within=timedelta(seconds=0.4))
+    [said] = reasoner.gather(asks(council)[:1], within=timedelta(seconds=0.9))
     assert [attempt.route for attempt in answered(said).failed] == ["anthropic", "openai"]
     assert (LUNA, "lost") in council.outcomes()
     council.server.script("openai", answer(GOOD))
@@ -225,20 +230,19 @@ def test_a_trial_that_was_cut_off_too_early_is_given_back(council: Desk) -> None
     council.server.script("anthropic", failing("bad_request"))
     reasoner.gather(asks(council)[:1])
     council.clock.move(2.0)
-    council.server.script("anthropic", replace(failing("bad_request"), delay_s=0.25))
+    council.server.script("anthropic", replace(failing("bad_request"), delay_s=0.5))
     council.server.script("openai", hang(600))
-    reasoner.gather(asks(council)[1:2], within=timedelta(seconds=0.4))
+    reasoner.gather(asks(council)[1:2], within=timedelta(seconds=0.9))
     assert (LUNA, "lost") in council.outcomes()
     council.server.script("openai", answer(GOOD))
     assert answered(reasoner.gather(asks(council)[2:3])[0]).route == "openai"
 
 
 def test_more_questions_than_places_each_have_their_own_time(council: Desk) -> None:
-    council.server.script("anthropic", answering(by_skill(JUDGE), 0.15))
-    questions = [Ask(JUDGE, seen(n), council.desk_money(f"d{n}"), NOON) for n in range(8)]
-    reasoner = council.reasoner(in_flight_max=2)
-    reasoner.gather(questions[:1])
-    said = reasoner.gather(questions, within=timedelta(seconds=0.5))
+    reasoner = warmed(council, in_flight_max=1)
+    council.server.script("anthropic", answering(by_skill(JUDGE), 0.6))
+    questions = [Ask(JUDGE, seen(number), council.desk_money(f"d{number}"), NOON) for number in range(3)]
+    said = reasoner.gather(questions, within=PATIENCE)
     assert {answered(one).route for one in said} == {"anthropic"}
 
 

@@ -147,7 +147,8 @@ def test_the_contrarian_fades_a_bull_who_leads() -> None:
 def test_the_technical_voter_judges_the_craft_and_not_the_side() -> None:
     mirrored = {"desk": facts(known("AAA", sma_50=None))}
     assert vote("technical-persona", **mirrored).vote == vote("technical-persona", candidate(**SHORT), **mirrored).vote
-    poor = candidate(target=Decimal(102))
+    least, poor = candidate(target=Decimal(106)), candidate(target=Decimal(102))
+    assert vote("technical-persona", least, desk=facts(known("ZZZ"))).vote == 0.0
     tight = candidate(stop=Decimal("99.5"), target=Decimal(101))
     assert vote("technical-persona", poor).vote < vote("technical-persona").vote
     assert vote("technical-persona", tight).vote < vote("technical-persona").vote

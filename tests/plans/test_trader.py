@@ -36,6 +36,7 @@ from tests.plans.ideas import (
 from tests.plans.worlds import PERSONAS, candidate, leg_pair, planned
 from trading_assets.briefs.facts import Facts, SymbolFacts
 from trading_assets.plans.model import TRADE_PLANS, VOTES, Candidate, TradePlan, Vote
+from trading_assets.plans.sizing import stop_risk
 from trading_assets.plans.trader import Planned, plan_rows
 
 ONE = desk_of(breakout())
@@ -322,6 +323,67 @@ def test_the_same_slot_makes_the_same_plans_whatever_the_order_of_its_parts(
         assert each.consensus >= 0.1
     shuffled = planned(desk_of(), found=[found[n] for n in order], choice=[each.key for each in found])
     assert shuffled == planned(desk_of(), found=found)
+
+
+_SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
+_HELD = st.tuples(st.integers(1, 60), st.floats(90.0, 110.0), st.none() | st.floats(85.0, 99.0), st.integers(0, 25))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.dictionaries(st.sampled_from(_SYMBOLS), _HELD),
+    st.lists(st.floats(-0.2, 1.0), min_size=16, max_size=16),
+    st.lists(st.floats(0.2, 1.0), min_size=4, max_size=4),
+    st.permutations(_SYMBOLS),
+    st.lists(st.booleans(), min_size=4, max_size=4),
+)
+def test_a_slot_never_moves_a_symbol_twice_nor_risks_more_than_related_positions_may_lose(
+    held: dict[str, tuple[int, float, float | None, int]],
+    values: list[float],
+    confidence: list[float],
+    order: list[str],
+    wanted: list[bool],
+) -> None:
+    """Four symbols that all share risk, some of them held, all of them candidates, adding to losers switched on."""
+    closes = {symbol: round(held[symbol][1] if symbol in held else 100.0, 2) for symbol in _SYMBOLS}
+    holdings = [
+        replace(
+            holding(symbol, str(Decimal(str(closes[symbol])) * quantity), quantity=quantity, sessions=sessions),
+            thesis_id=f"thesis-{symbol}",
+            entry=Decimal(100),
+            stop=None if stop is None else Decimal(str(round(stop, 2))),
+            target=Decimal(115),
+            base_quantity=20,
+        )
+        for symbol, (quantity, _, stop, sessions) in held.items()
+    ]
+    book = portfolio(*holdings)
+    found = [candidate(symbol, risk="12") for symbol in _SYMBOLS if symbol not in held]
+    cast = zip(product(PERSONAS, found), values, strict=False)
+    choice = [("momentum_breakout", s, "long") for s, take in zip(order, wanted, strict=True) if take]
+    limits = LIMITS.model_copy(update={"add_to_losers": True})
+    made = planned(
+        desk_of(*(known("mixed", {"close": close}, {}, symbol=symbol) for symbol, close in closes.items())),
+        book=book,
+        believed=mind(*(thesis(s, round(c, 6)) for s, c in zip(_SYMBOLS, confidence, strict=True))),
+        found=found,
+        cast=[vote(persona, each, round(value, 6)) for (persona, each), value in cast],
+        choice=choice,
+        preferences=limits,
+        related=dict.fromkeys(_SYMBOLS, frozenset(_SYMBOLS)),
+    ).plans
+    assert len({each.symbol for each in made}) == len(made)
+    actions = [each.action for each in made]
+    assert actions == sorted(actions, key=["exit", "trim", "add", "enter"].index)
+    assert [each.symbol for each in made if each.action == "enter"] == [
+        symbol for _, symbol, _ in choice if symbol in {each.symbol for each in made if each.action == "enter"}
+    ]
+    opening = [each for each in made if each.opens]
+    risk = sum((each.risk_per_share or Decimal(0)) * each.quantity for each in opening)
+    assert not opening or risk + sum(map(stop_risk, holdings)) <= book.equity * Decimal("0.01")
+    for each in made:
+        if not each.opens:
+            assert each.quantity <= book.holdings[each.symbol].quantity
 
 
 def test_a_plans_id_is_its_slot_strategy_symbol_and_action_and_its_digest_is_everything() -> None:

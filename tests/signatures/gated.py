@@ -1,14 +1,21 @@
 """Plans, holdings and limits that the tests of the gate and of orders share: round numbers, one symbol."""
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.preferences import Preferences
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.plans.model import PlanAction, PlanSide, TradePlan
 from trading_assets.plans.portfolio import Holding, Portfolio
+from trading_assets.signatures.model import Verdict
+from trading_assets.signatures.risk_gate import Surroundings
+from trading_assets.signatures.state import StateRuling, TradingState
 
+SECTORS = {"AAA": "Software", "BBB": "Software", "CCC": "Banks", **{f"H{n}": f"sector {n}" for n in range(9)}}
 DAY = date(2012, 6, 15)
 SLOT: Slot = slots_of(XNYS.session(DAY), ("09:30",))[0]
 LIMITS = Preferences()
@@ -114,3 +121,28 @@ def holding(
 def portfolio(*holdings: Holding, cash: str | int = 100_000) -> Portfolio:
     """Cash and holdings."""
     return Portfolio(Decimal(cash), {each.symbol: each for each in holdings})
+
+
+def around(
+    book: Portfolio | None = None,
+    preferences: Preferences = LOOSE,
+    *,
+    state: TradingState = "ACTIVE",
+    volume: float | None = 1_000_000.0,
+    sectors: Mapping[str, str] = SECTORS,
+    related: Mapping[str, AbstractSet[str]] | None = None,
+) -> Surroundings:
+    """100,000 USD in cash, an active desk and limits that stop nothing, unless said otherwise."""
+    volumes = {"AAA": volume} if volume is not None else {}
+    ruling = StateRuling(state, "as said")
+    return Surroundings(book or portfolio(), ruling, sectors, volumes, preferences, related or {})
+
+
+def tight(**limits: Any) -> Preferences:
+    """Loose limits but for these."""
+    return Preferences(**{**LOOSE.model_dump(), **limits})
+
+
+def told(verdict: Verdict) -> tuple[str, int, list[str]]:
+    """Ruling, quantity and the controls breached."""
+    return verdict.ruling, verdict.quantity, [breach.control for breach in verdict.breaches]

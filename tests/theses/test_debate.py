@@ -87,7 +87,7 @@ def test_every_id_leads_to_the_rows_behind_it() -> None:
     ids = {id_ for one in ask.inputs.dossiers for id_ in one.ids} | ask.inputs.market_ids
     assert ask.citations.keys() == ids
     (technical,) = [one for one in dossier(ask.inputs, "AAA").briefs if one.source == "technical"]
-    assert ask.citations[technical.says[0].id] == ask.citations[technical.readings[0].id] == (cited("AAA"),)
+    assert ask.citations[technical.id] == ask.citations[technical.readings[0].id] == (cited("AAA"),)
 
 
 def test_prices_levels_and_headlines_are_no_readings_but_still_stand_behind_the_sentence() -> None:
@@ -101,7 +101,7 @@ def test_prices_levels_and_headlines_are_no_readings_but_still_stand_behind_the_
     ask, _ = asks(brief("technical", "AAA", 0.5, evidence=rows))
     (technical,) = dossier(ask.inputs, "AAA").briefs
     assert [reading.column for reading in technical.readings] == ["adx_14"]
-    assert ask.citations[technical.says[0].id] == rows
+    assert ask.citations[technical.id] == rows
 
 
 def test_a_symbol_that_the_facts_do_not_know_is_not_argued_about() -> None:
@@ -198,6 +198,7 @@ def test_evidence_of_another_symbol_is_refused_and_the_markets_is_not() -> None:
     ask, _ = asks()
     foreign = sorted(dossier(ask.inputs, "BBB").ids - dossier(ask.inputs, "AAA").ids)[0]
     assert "was not given for it" in str(complaint(ask.inputs, good(ask.inputs, AAA=argument("AAA", 0.5, foreign))))
+    assert "z999 was not given" in str(complaint(ask.inputs, good(ask.inputs, AAA=argument("AAA", 0.5, "z999"))))
     market = sorted(ask.inputs.market_ids)[0]
     assert complaint(ask.inputs, good(ask.inputs, AAA=argument("AAA", 0.5, market))) is None
 

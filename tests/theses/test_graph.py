@@ -120,7 +120,7 @@ def test_facts_of_another_session_are_refused() -> None:
 
 def test_what_the_strategist_gives_up_ends_unscored() -> None:
     done = step(mind_of(thesis(said={"a": 1.0})), _NEXT, updates=[give_up()])
-    assert done.mind.theses == done.scores == ()
+    assert (done.mind.theses, done.scores) == ((), ())
     assert [(t.outcome, t.status, t.ended) for t in done.ended] == [("given_up", "ended", _NEXT.session.day)]
     assert _kinds(done) == ["given_up"]
 
@@ -195,7 +195,11 @@ def test_a_split_between_two_slots_changes_no_belief() -> None:
     before = mind_of(thesis(said={"a": 0.5}))
     done = step(before, _NEXT, facts_at(_NEXT, quoted("AAA", _NEXT, split=2)))
     held = _only(done)
-    assert (held.target, held.split_ratio, held.confidence) == (Decimal(53), 2, probability(0.5 * 2 ** (-1 / 3)))
+    assert (held.target, held.split_ratio, held.confidence) == (
+        Decimal(53),
+        Decimal(2),
+        probability(0.5 * 2 ** (-1 / 3)),
+    )
     later = slot_after(1, "10:30")
     assert _only(step(done.mind, later, facts_at(later, quoted("AAA", later, split=2)))).target == Decimal(53)
     after = slot_after(2)
@@ -247,17 +251,28 @@ def test_a_source_with_a_bad_record_is_believed_less() -> None:
     assert _only(done).contributions[0].log_odds == 0.6, "what it said is kept as it was said"
 
 
+def test_a_thesis_ends_with_the_confidence_that_is_left() -> None:
+    bad = Reliability(theses=80, said_sum=52.0, right_sum=80 * CHANCE)
+    mind = mind_of(thesis(said={"technical": 0.6}), reliability={"technical": bad})
+    done = step(mind, _NEXT, facts_at(_NEXT, quoted("AAA", _NEXT, high=106.0)))
+    assert [(t.outcome, t.confidence) for t in done.ended] == [("confirmed", probability(0.3 * 2 ** (-1 / 3)))]
+
+
+def test_who_says_next_to_nothing_is_not_named() -> None:
+    first = step(Mind(), _NOW, updates=[hold()], voices=[voice(0.5)]).mind
+    done = step(first, _NEXT, voices=[voice(0.5), voice(0.001, source="news")])
+    assert [event.sentence for event in done.events] == ["AAA long: from 0.62 by technical +0.60"]
+
+
 def test_a_source_that_is_certain_of_eight_theses_in_a_row_is_flagged_once_and_counts_half() -> None:
-    mind, flags = Mind(), []
+    mind, flagged = Mind(), list[str]()
     for n in range(CERTAIN_THESES + 1):
-        done = step(
-            mind, slot_after(n), updates=[hold(), give_up("BBB") if n % 2 else hold("BBB")], voices=[voice(0.5, 1.0)]
-        )
-        done = step(done.mind, slot_after(n, "10:30"), updates=[give_up()])
-        mind, flags = done.mind, [*flags, *done.flags]
+        done = step(mind, slot_after(n), updates=[hold()], voices=[voice(0.5, 1.0)])
+        flagged += [flag.sentence for flag in done.flags]
+        assert _only(done).confidence == probability(0.6 if n < CERTAIN_THESES - 1 else 0.3)
+        mind = step(done.mind, slot_after(n, "10:30"), updates=[give_up()]).mind
         assert mind.reliability["technical"].certain == n + 1
-    last = step(mind, slot_after(CERTAIN_THESES + 1), updates=[hold()], voices=[voice(0.5, 1.0)])
-    assert next(t for t in last.mind.theses if t.symbol == "AAA").confidence == probability(0.3)
+    assert flagged == ["technical was certain of its last 8 theses and counts half"]
 
 
 def test_one_doubt_makes_a_source_count_in_full_again() -> None:

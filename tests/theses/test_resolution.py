@@ -134,7 +134,7 @@ def test_the_bar_before_a_split_is_read_in_new_shares() -> None:
     ],
 )
 def test_the_target_counts_when_touched_and_the_invalidation_when_closed_beyond(
-    direction: Direction, bar: dict[str, float], outcome: str | None
+    direction: Direction, bar: dict[str, Any], outcome: str | None
 ) -> None:
     assert _ended(thesis(direction=direction), **bar) == outcome
 
@@ -187,7 +187,7 @@ def test_a_leap_in_a_session_that_was_watched_is_a_leap() -> None:
 def test_a_bar_without_a_number_is_refused_rather_than_believed(column: str) -> None:
     held = thesis(direction="short" if column == "low" else "long")
     with pytest.raises(Exception, match="must be finite"):
-        _ended(held, **{column: float("nan")})
+        ending(held, quoted("AAA", _NEXT, **{column: float("nan")}), _NEXT)
 
 
 @settings(deadline=None, max_examples=60)

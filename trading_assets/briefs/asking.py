@@ -44,6 +44,7 @@ class Heard:
     narratives: Mapping[Session, tuple[Narrative, ...]]
     abstentions: tuple[tuple[Posed, Abstention], ...]
     cost_usd: Decimal
+    answers: tuple[tuple[Posed, Answer[Any] | Abstention], ...] = ()
 
     @property
     def told(self) -> dict[str, str | int]:
@@ -116,7 +117,7 @@ def _heard(
         briefs[each.session].append(brief_of(each.analyst, each.question, answer))
         if each.analyst.tells:
             narratives[each.session].append(narrative_of(each.question, answer))
-    return Heard(_fixed(briefs), _fixed(narratives), tuple(silences), cost)
+    return Heard(_fixed(briefs), _fixed(narratives), tuple(silences), cost, tuple(zip(posed, answers, strict=True)))
 
 
 def _fixed(by_session: Mapping[Session, list[Said]]) -> dict[Session, tuple[Said, ...]]:

@@ -72,7 +72,7 @@ TECHNICAL = _opinions("technical-analyst", TechnicalInputs, technical_opinion)
 BREADTH_ROLE = _opinions("breadth-analyst", BreadthInputs, breadth_opinion)
 NEWS_ROLE = _opinions("news-analyst", NewsInputs, news_opinion)
 MACRO_ROLE = _opinions("macro-analyst", MacroInputs, macro_opinion)
-NARRATIVE_ROLE = Role(
+NARRATIVE_ROLE: Role[Any, NarrativeCall] = Role(
     "narrative-analyst", NarrativeInputs, NarrativeCall, narrative_call, narrative_complaint, panel=True
 )
 ROLES: Mapping[str, Role[Any, Any]] = {

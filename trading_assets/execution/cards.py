@@ -7,7 +7,7 @@ careless one can win. The card's sentences hold no symbol, no day and no price, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -38,7 +38,9 @@ Row = Mapping[str, Any]
 class TradeBook(Protocol):
     """What the ledger must be able to tell of trades."""
 
-    def trade_history(self, session: date) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
+    def trade_history(
+        self, session: date, *, split: Collection[str] = ()
+    ) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
         """See LedgerSession."""
         ...
 
@@ -48,22 +50,19 @@ def trips_closed_in(
 ) -> tuple[tuple[RoundTrip, ...], Mapping[str, Intent]]:
     """The round trips that a settled session closed, and the intents that opened them, by id.
 
-    A session that reduced no position costs one query; otherwise only symbols that it touched are read.
+    A session that reduced no position costs one query; otherwise only what is open of the symbols that it touched is read.
 
     Args:
-        splits: Rows of CORPORATE_ACTIONS from the first trip's opening to the session; other kinds of action are ignored.
+        splits: Rows of CORPORATE_ACTIONS, all that the book may have lived through up to the session; other kinds are ignored.
     """
-    fills, paid, intents = ledger.trade_history(session)
+    due = [Action.from_row(row) for row in splits if row["kind"] == "split" and row["session"] <= session]
+    fills, paid, intents = ledger.trade_history(session, split={action.symbol for action in due})
     if not fills:
         return (), {}
     by_id = {intent.id: intent for intent in intents}
     symbols = {fill.symbol for fill in fills}
-    due = [
-        Action.from_row(row)
-        for row in splits
-        if row["kind"] == "split" and row["symbol"] in symbols and row["session"] <= session
-    ]
-    trips = round_trips(fills, due, paid, {id_: _origin(intent.plan) for id_, intent in by_id.items()})
+    origins = {id_: _origin(intent.plan) for id_, intent in by_id.items()}
+    trips = round_trips(fills, [action for action in due if action.symbol in symbols], paid, origins)
     closed = tuple(trip for trip in trips if trip.session == session)
     return closed, {trip.trade_id: by_id[trip.trade_id] for trip in closed}
 

@@ -10,7 +10,7 @@ from trading_assets.core.slots import Slot
 from trading_assets.reasoning.model import Budget
 from trading_assets.reasoning.ports import Reasoner
 from trading_assets.theses.debate import ArguedCase
-from trading_assets.theses.model import Stance
+from trading_assets.theses.model import Silence, Stance
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Opinions:
     narratives: tuple[Narrative, ...] = ()
     cases: tuple[ArguedCase, ...] = ()
     stance: Stance | None = None
+    silences: tuple[Silence, ...] = ()
 
 
 NOBODY = Opinions()

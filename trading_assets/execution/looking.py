@@ -152,11 +152,14 @@ def _checked(said: Opinions, facts: Facts) -> tuple[Opinions, tuple[Remark, ...]
     briefs, wrong_briefs = checked_briefs(said.briefs, facts)
     narratives, wrong_narratives = checked_narratives(said.narratives, facts)
     cases, wrong_cases = checked_cases(said.cases, facts)
-    remarks = tuple(
-        Remark(f"{wrong.agent} not believed", wrong.sentence, wrong.symbol)
-        for wrong in (*wrong_briefs, *wrong_narratives, *wrong_cases)
+    wrong = (*wrong_briefs, *wrong_narratives, *wrong_cases)
+    return Opinions(briefs, narratives, cases, said.stance, said.silences), (
+        *(Remark(f"{one.agent} not believed", one.sentence, one.symbol) for one in wrong),
+        *(
+            Remark(f"{one.agent} answered by {one.answered_by or 'nobody'}", one.reason, one.symbol)
+            for one in said.silences
+        ),
     )
-    return Opinions(briefs, narratives, cases, said.stance), remarks
 
 
 def _voice(brief: Brief, weights: Mapping[str, float]) -> Voice:

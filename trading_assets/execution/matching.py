@@ -25,7 +25,7 @@ Conventions (docs/paper-broker.md has the reasons and worked examples):
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -71,12 +71,12 @@ def match_bars(book: Book, bars: Iterable[PriceBar], costs: Costs, *, session_en
         bars: Any number for each symbol, which do not overlap; each is opened at its start and looked into at its end.
         session_ends: As in `match_session`.
     """
-    floor = _Floor(book, costs)
-    traded = [bar for bar in bars if bar.volume > 0]
-    for inside, some in _moments(traded):
+    floor, known = _Floor(book, costs), sorted(bars, key=lambda bar: bar.end)
+    for inside, some in _moments([bar for bar in known if bar.volume > 0]):
         floor.match(some, inside=inside)
     if session_ends:
-        floor.close({bar.symbol: bar for bar in sorted(traded, key=lambda bar: bar.end)})
+        last = {bar.symbol: bar for bar in known}
+        floor.close({symbol: bar for symbol, bar in last.items() if bar.volume > 0})
         left = [order for order in floor.book.orders.values() if order.time_in_force == "day"]
         left.sort(key=lambda order: not order.opens)
         floor.book = cancel(floor.book, [order.id for order in left], reason="the session ended")
@@ -113,7 +113,7 @@ class _Pricing(Protocol):
     def __call__(self, order: Order, bar: PriceBar) -> _Print | None: ...
 
 
-def _moments(bars: Iterable[PriceBar]) -> Iterator[tuple[bool, Mapping[str, PriceBar]]]:
+def _moments(bars: Sequence[PriceBar]) -> Iterator[tuple[bool, Mapping[str, PriceBar]]]:
     """The bars by when something may fill: inside a bar as of its end, then at the open of those that start at that instant."""
     turns = [(bar.start, 1, bar) for bar in bars] + [(bar.end, 0, bar) for bar in bars]
     turns.sort(key=lambda turn: turn[:2])
@@ -135,11 +135,20 @@ class _Floor:
     def match(self, bars: Mapping[str, PriceBar], *, inside: bool) -> None:
         self.bars = bars
         self.entered_inside.clear()
+        for symbol, bar in () if inside else bars.items():
+            self.room[symbol] = int(self.costs.volume_share_max * bar.volume)
+        if not self._moves(_inside if inside else _at_open):
+            return
         if inside:
             self._look_inside()
-            return
-        for symbol, bar in bars.items():
-            self.room[symbol] = int(self.costs.volume_share_max * bar.volume)
+        else:
+            self._look_at_open()
+
+    def _moves(self, pricing: _Pricing) -> bool:
+        """Whether any order trades: most bars of a session reach none, and nothing changes without a first fill."""
+        return any(pricing(order, self.bars[order.symbol]) for order in self._waiting())
+
+    def _look_at_open(self) -> None:
         waiting = self._working()
         self._pass(waiting, _at_open)
         known = {order.id for order in waiting}
@@ -156,8 +165,10 @@ class _Floor:
 
     def _working(self) -> list[Order]:
         """Working orders that a bar of this matching may fill, in turn."""
-        orders = (order for order in self.book.orders.values() if order.status == "working")
-        return sorted((order for order in orders if self._in_time(order)), key=_turn)
+        return sorted(self._waiting(), key=_turn)
+
+    def _waiting(self) -> Iterator[Order]:
+        return (order for order in self.book.orders.values() if order.status == "working" and self._in_time(order))
 
     def _in_time(self, order: Order) -> bool:
         bar = self.bars.get(order.symbol)

@@ -11,7 +11,7 @@ from trading_assets.briefs.rows import briefs_from_rows
 from trading_assets.core.ports import Lake, Span
 from trading_assets.execution.counsel import Opinions
 from trading_assets.theses.debate import cases_from_rows
-from trading_assets.theses.model import DEBATES, OPINIONS, STANCES, Stance
+from trading_assets.theses.model import DEBATES, OPINIONS, SILENCES, STANCES, Silence, Stance
 from trading_assets.theses.stance import stance_from_rows
 
 Row = Mapping[str, Any]
@@ -34,14 +34,25 @@ def opinions_from(rows: Mapping[str, Sequence[Row]]) -> Mapping[str, Opinions]:
     narratives = _by_session(rows[NARRATIVES.name], narratives_from_rows)
     cases = _by_session(rows[DEBATES.name], cases_from_rows)
     stances = _by_session(rows[STANCES.name], lambda rows: [stance_from_rows([row]) for row in rows])
+    silences = _by_session(rows[SILENCES.name], lambda rows: [_silence(row) for row in rows])
     return {
-        key: Opinions(briefs.get(key, ()), narratives.get(key, ()), cases.get(key, ()), _one(stances.get(key, ())))
-        for key in sorted({*briefs, *narratives, *cases, *stances})
+        key: Opinions(
+            briefs.get(key, ()),
+            narratives.get(key, ()),
+            cases.get(key, ()),
+            _one(stances.get(key, ())),
+            silences.get(key, ()),
+        )
+        for key in sorted({*briefs, *narratives, *cases, *stances, *silences})
     }
 
 
 def _by_session(rows: Sequence[Row], read: Callable[[Sequence[Row]], Sequence[Said]]) -> dict[str, tuple[Said, ...]]:
     return dict(_grouped(rows, read(rows)))
+
+
+def _silence(row: Row) -> Silence:
+    return Silence(agent=row["agent"], symbol=row["symbol"], answered_by=row["answered_by"], reason=row["reason"])
 
 
 def _one(stances: Sequence[Stance | None]) -> Stance | None:

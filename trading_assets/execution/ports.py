@@ -5,7 +5,7 @@ One `LedgerSession` is one transaction: everything in it is kept, or nothing is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -117,8 +117,13 @@ class LedgerSession(Protocol):
         """The mind that the newest slot before an instant left behind; an empty one for a book that never thought."""
         ...
 
-    def trade_history(self, session: date) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
-        """Fills up to a session, dividends and intents of the symbols whose position the session reduced; empty for none."""
+    def trade_history(
+        self, session: date, *, split: Collection[str] = ()
+    ) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
+        """Fills, dividends and intents of the trips that were open in a session, of the symbols whose position it reduced.
+
+        Symbols in `split` were split at some time; of those everything up to the session is told. Empty where nothing was reduced.
+        """
         ...
 
     def add_lessons(self, lessons: Sequence[Lesson]) -> None:

@@ -21,7 +21,6 @@ from trading_assets.briefs.roles import ReadingId, Sentence
 from trading_assets.plans.choosing import NOMINEES_MAX, Key, Nominee, nominees
 from trading_assets.plans.model import Candidate, PlanSide, Vote
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, Role
-from trading_assets.regimes.model import MARKET
 from trading_assets.theses.council_words import (
     RULES_STRENGTH_MAX,
     Listed,
@@ -34,7 +33,7 @@ from trading_assets.theses.council_words import (
     sentence,
 )
 from trading_assets.theses.model import Case, Mind, Stance
-from trading_assets.theses.stance import market_view, participation
+from trading_assets.theses.stance import MarketVoice, market_view, market_voices, participation
 
 TRENDS: Mapping[str, float] = {"trending_bull": 1.0, "mild_trend": 0.4, "range": -0.3, "trending_bear": -1.0}
 MARKETS: Mapping[str, float] = {
@@ -94,14 +93,6 @@ class Ballot(Words):
     bull: Share | None
     bear: Share | None
     narrative: Crowd | None
-
-
-class MarketVoice(Words):
-    """What one analyst says of the market as a whole."""
-
-    source: str
-    signal: Signed
-    confidence: Share
 
 
 class PersonaInputs(Words):
@@ -166,11 +157,7 @@ def vote_asks(
         above_sma_50_share=taking_part.above_sma_50_share if taking_part else None,
         above_sma_200_share=taking_part.above_sma_200_share if taking_part else None,
         stance=stance.stance if stance else None,
-        voices=tuple(
-            MarketVoice(source=brief.agent, signal=brief.signal, confidence=brief.confidence)
-            for brief in sorted(briefs, key=lambda brief: brief.agent)
-            if brief.symbol == MARKET
-        ),
+        voices=market_voices(briefs),
         candidates=tuple(
             _ballot(one, facts.symbols.get(one.symbol), cases, told.get(one.symbol))
             for one in nominees(candidates, mind)
@@ -308,7 +295,7 @@ def contrarian_points(ballot: Ballot, _inputs: PersonaInputs) -> Points:
 def technical_points(ballot: Ballot, _inputs: PersonaInputs) -> Points:
     """Is this trade well made: reward for the risk, room for the noise, and as much trend as the strategy needs."""
     seen = ballot.readings
-    yield _bounded(ballot.reward_to_risk - 1.0), f"reward to risk is {ballot.reward_to_risk:.2f}"
+    yield _bounded((ballot.reward_to_risk - 1.5) / 0.5), f"reward to risk is {ballot.reward_to_risk:.2f}"
     if seen.adx_14 is not None:
         fits = (seen.adx_14 - 20.0) / 15.0
         yield _bounded(-fits if ballot.strategy in FADING else fits), f"ADX is {seen.adx_14:.1f}"

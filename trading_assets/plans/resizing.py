@@ -6,7 +6,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from trading_assets.plans.context import Context, reducing
 from trading_assets.plans.exits import thesis_of
-from trading_assets.plans.model import OrderStyle, TradePlan
+from trading_assets.plans.model import OrderStyle, PlanAction, TradePlan
 from trading_assets.plans.portfolio import Holding
 from trading_assets.plans.quorum import too_few_analysts
 from trading_assets.plans.scaling import Addition, addition, reduction
@@ -35,7 +35,7 @@ def trims(context: Context, busy: Collection[str]) -> Iterator[TradePlan]:
     for holding, thesis in _steady(context, busy):
         wanted = reduction(holding, context.price(holding), thesis, context.agents.scaling)
         if wanted is not None:
-            action = "exit" if wanted.quantity >= holding.quantity else "trim"
+            action: PlanAction = "exit" if wanted.quantity >= holding.quantity else "trim"
             yield reducing(context, holding, action, min(wanted.quantity, holding.quantity), wanted.reason, thesis)
 
 

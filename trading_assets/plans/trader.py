@@ -67,7 +67,7 @@ def make_plans(
     room = Room(portfolio, groups, preferences)
     context = Context(slot, facts, mind, portfolio, room, stance, heard, agents)
     exits = _exits(context, ended, flatten)
-    smaller, larger = _resized(context, exits, flatten)
+    smaller, larger = _resized(context, exits)
     standing = (*exits, *smaller, *larger)
     ideas = judged_ideas(
         context,
@@ -116,12 +116,8 @@ def _exits(context: Context, ended: Sequence[Thesis], flatten: str | None) -> tu
     )
 
 
-def _resized(
-    context: Context, exits: Sequence[TradePlan], flatten: str | None
-) -> tuple[tuple[TradePlan, ...], tuple[TradePlan, ...]]:
-    """Trims and additions; a trim that sells everything counts among them as the exit that it is."""
-    if flatten:
-        return (), ()
+def _resized(context: Context, exits: Sequence[TradePlan]) -> tuple[tuple[TradePlan, ...], tuple[TradePlan, ...]]:
+    """Trims and additions of what is kept; a trim that sells everything counts among them as the exit that it is."""
     leaving_now = {plan.symbol for plan in exits}
     smaller = tuple(sorted(trims(context, leaving_now), key=lambda plan: plan.action != "exit"))
     return smaller, tuple(additions(context, leaving_now | {plan.symbol for plan in smaller}))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget
 from trading_assets.reasoning.ports import Reasoner
 from trading_assets.regimes.model import MARKET
 from trading_assets.theses.debate import DebateAsk, case_rows, cases_of, debate_asks
-from trading_assets.theses.model import DEBATES, OPINIONS, STANCES
+from trading_assets.theses.model import DEBATES, OPINIONS, SILENCES, STANCES
 from trading_assets.theses.stance import chief_ask, stance_of, stance_rows
 
 if TYPE_CHECKING:
@@ -36,18 +37,42 @@ class Thought:
     """Rows by table, what they cost, USD, and who did not answer and why."""
 
     rows: dict[str, list[Row]] = field(default_factory=lambda: {table.name: [] for table in OPINIONS})
-    silent: list[str] = field(default_factory=list)
+    abstentions: list[str] = field(default_factory=list)
     cost_usd: Decimal = Decimal(0)
 
     def told(self, table: Table) -> dict[str, str | int]:
         """What a person wants to see beside a table's rows."""
-        routes = sorted({str(row["route"]) for row in self.rows[table.name]})
+        routes = Counter(str(row.get("route") or row.get("answered_by") or "nobody") for row in self.rows[table.name])
+        silent = Counter(self.abstentions)
         return {
-            "answered_by": ", ".join(routes),
+            "answered_by": ", ".join(f"{route}: {count}" for route, count in sorted(routes.items())),
             "cost_usd": str(self.cost_usd),
-            "abstentions": len(self.silent),
-            "why_abstained": "; ".join(sorted(set(self.silent))[:3]),
+            "abstentions": len(self.abstentions),
+            "why_abstained": "; ".join(f"{reason} ({count})" for reason, count in silent.most_common(3)),
         }
+
+    def hear(self, session: Session, agent: str, symbol: str, said: Said, *, as_of: datetime) -> bool:
+        """Whether somebody answered; who answered late, or not at all where a model was asked, is kept as a silence."""
+        silent = isinstance(said, Abstention)
+        if isinstance(said, Abstention):
+            self.abstentions.append(f"{agent}: {said.reason}")
+        else:
+            self.cost_usd += said.cost_usd
+        if said.failed:
+            kept = self.rows[SILENCES.name]
+            reason = "; ".join(f"{tried.route} {tried.model}: {tried.reason}" for tried in said.failed)
+            kept.append(
+                {
+                    "session": session.day,
+                    "number": len(kept),
+                    "agent": agent,
+                    "symbol": symbol,
+                    "answered_by": "" if isinstance(said, Abstention) else said.route,
+                    "reason": reason,
+                    "knowable_at": as_of,
+                }
+            )
+        return not silent
 
 
 def ask_opinions(
@@ -62,7 +87,10 @@ def ask_opinions(
 ) -> Thought:
     """Everything that is said before the open of each session; a session without facts is refused before anybody is asked."""
     heard = ask_analysts(reasoner, facts, budget_of, agents=agents, skills=skills, within=within)
-    thought = Thought(cost_usd=heard.cost_usd, silent=[abstention.reason for _, abstention in heard.abstentions])
+    thought = Thought()
+    for posed, said in heard.answers:
+        question = posed.question
+        thought.hear(posed.session, posed.analyst.agent, question.symbol, said, as_of=question.as_of)
     asks = [
         _second_round(session, known, heard, budget_of(session), agents, strategies) for session, known in facts.items()
     ]
@@ -100,18 +128,10 @@ def _keep(thought: Thought, session: Session, heard: Heard) -> None:
 
 def _keep_cases(thought: Thought, session: Session, said: Sequence[tuple[DebateAsk, Said]]) -> None:
     for ask, answer in said:
-        if _answered(thought, ask, answer):
+        if thought.hear(session, ask.role.skill, "", answer, as_of=ask.as_of):
             thought.rows[DEBATES.name].extend(case_rows(cases_of(ask, answer), session.day, as_of=ask.as_of))
 
 
 def _keep_stance(thought: Thought, session: Session, ask: Ask[Any, Any], answer: Said) -> None:
-    if _answered(thought, ask, answer):
+    if thought.hear(session, ask.role.skill, MARKET, answer, as_of=ask.as_of):
         thought.rows[STANCES.name].extend(stance_rows([stance_of(ask, answer)], session.day, as_of=ask.as_of))
-
-
-def _answered(thought: Thought, ask: Ask[Any, Any], answer: Said) -> bool:
-    if isinstance(answer, Abstention):
-        thought.silent.append(f"{ask.role.skill}: {answer.reason}")
-        return False
-    thought.cost_usd += answer.cost_usd
-    return True

@@ -14,7 +14,7 @@ from trading_assets.market.documents.model import MACRO_SERIES, NEWS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.partitions import KNOWN_BEFORE, span_of
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, REGIME_LABELS
-from trading_assets.theses.model import DEBATES, OPINIONS, STANCES
+from trading_assets.theses.model import DEBATES, OPINIONS, SILENCES, STANCES
 
 BACKFILL_TAG = "dagster/backfill"
 _FACTS = (DAILY_BARS, INDICATORS, BREADTH, REGIME_LABELS, LIQUIDITY_REGIMES, CORRELATIONS, NEWS, MACRO_SERIES)
@@ -29,6 +29,7 @@ def opinion_assets(lane: str) -> Sequence[Any]:
         NARRATIVES.name: facts,
         DEBATES.name: said_first,
         STANCES.name: said_first,
+        SILENCES.name: [key_of(table, lane) for table in (DEBATES, STANCES)],
     }
 
     @dg.multi_asset(

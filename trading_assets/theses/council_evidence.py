@@ -34,13 +34,6 @@ _UNITLESS: Mapping[str, frozenset[str]] = {
 }
 
 
-class Remarked(Words):
-    """One sentence of an analyst."""
-
-    id: ReadingId
-    says: Outside
-
-
 class Number(Words):
     """One number without the price's unit."""
 
@@ -52,16 +45,17 @@ class Number(Words):
 class Testimony(Words):
     """One analyst's brief: how it leans, what it says, and the readings that it rests on."""
 
+    id: ReadingId
     source: str
     signal: Signed
     confidence: Share
-    says: tuple[Remarked, ...]
+    says: Outside
     readings: tuple[Number, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Everything of this brief that may be cited, its sentences first."""
-        return (*(remark.id for remark in self.says), *(reading.id for reading in self.readings))
+        """Everything of this brief that may be cited, the brief itself first."""
+        return (self.id, *(reading.id for reading in self.readings))
 
 
 class Told(Words):
@@ -124,15 +118,13 @@ class _Numbering:
         return made
 
     def testimony(self, brief: Brief) -> Testimony:
-        """A brief with ids; its first sentences and readings only where many symbols share the prompt."""
-        says = tuple(
-            Remarked(id=self.id_for(*brief.evidence), says=reason) for reason in brief.reasons[: self.sentences_max]
-        )
+        """A brief with ids; the more symbols share the prompt, the fewer of its sentences and readings."""
         return Testimony(
+            id=self.id_for(*brief.evidence),
             source=brief.agent,
             signal=brief.signal,
             confidence=brief.confidence,
-            says=says,
+            says=" ".join(brief.reasons[: self.sentences_max]),
             readings=tuple(self._readings(brief.evidence)),
         )
 

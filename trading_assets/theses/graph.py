@@ -37,6 +37,8 @@ from trading_assets.theses.scoring import heard_certain, learned, scores_of
 EXIT_CONFIDENCE = 0.3
 # Evidence that moves confidence by less makes no event.
 MOVED_MIN = 0.02
+# A source that says less is not named in a sentence.
+TOLD_MIN = 0.005
 
 
 class Flag(NamedTuple):
@@ -226,8 +228,8 @@ class _Step:
         said = {source: word.log_odds for source, word in words.items()}
         contributions = spoken(thesis.contributions, said, self.slot.at, thesis.horizon)
         before = confidence_at(thesis, self.slot.at, self.worth)
-        sources = ", ".join(f"{source} {log_odds:+.2f}" for source, log_odds in sorted(said.items()))
-        self.heard[thesis.id] = _News(contributions, before, sources)
+        loud = [f"{source} {log_odds:+.2f}" for source, log_odds in sorted(said.items()) if abs(log_odds) >= TOLD_MIN]
+        self.heard[thesis.id] = _News(contributions, before, ", ".join(loud) or "silence")
 
     def _believed(self, thesis: Thesis, contributions: tuple[Contribution, ...]) -> Thesis:
         """The thesis with its confidence at this slot, which is also that of its forming if it was formed now."""

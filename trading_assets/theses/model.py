@@ -32,7 +32,10 @@ class _Value(BaseModel):
 
 
 class Contribution(_Value):
-    """What one source last added to a thesis, in log-odds at `at`; positive speaks for the thesis."""
+    """What a source added to a thesis, in log-odds at `at`; positive speaks for it.
+
+    A thesis holds each source's first and last words: the last ones count, the first ones are scored when it ends.
+    """
 
     source: str
     log_odds: float
@@ -42,7 +45,8 @@ class Contribution(_Value):
 class Thesis(_Value):
     """A claim about one symbol: that it reaches `target` before it closes beyond `invalidation`, by the session `expires`.
 
-    USD in the share count of `formed`; `split_ratio` is the product of the splits since. `author` is the route that formed it.
+    USD in today's share count; `split_ratio` is the product of the splits since it was formed. `author` is the route that formed
+    it.
     """
 
     id: str
@@ -164,6 +168,15 @@ class Stance(_Value):
     model: str = ""
     leakage: str = "clean"
     answer_key: str = ""
+
+
+class Silence(_Value):
+    """An agent that did not answer for itself, and who answered for it."""
+
+    agent: str
+    symbol: str
+    answered_by: str
+    reason: str
 
 
 class Case(_Value):
@@ -299,4 +312,19 @@ STANCES = Table(
     ),
 )
 
-OPINIONS: tuple[Table, ...] = (ANALYST_BRIEFS, NARRATIVES, DEBATES, STANCES)
+SILENCES = Table(
+    name="silences",
+    doc="An agent that a model should have answered for and did not: the rules stood in for it, or nobody did.",
+    key=("session", "number"),
+    columns=(
+        SESSION,
+        Column("number", "count", "Ascends in the order of the questions."),
+        Column("agent", "text", "Whose question it was."),
+        Column("symbol", "text", "Ticker, MARKET, or empty for a question about many."),
+        Column("answered_by", "text", "rules, or a later route; empty where nobody answered."),
+        Column("reason", "text", "Why each route before did not answer."),
+        KNOWABLE_AT,
+    ),
+)
+
+OPINIONS: tuple[Table, ...] = (ANALYST_BRIEFS, NARRATIVES, DEBATES, STANCES, SILENCES)

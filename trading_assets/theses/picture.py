@@ -29,7 +29,8 @@ _BEND = {"supports": 0.12, "contradicts": 0.2, "correlated": -0.12, "anti_correl
 _INK, _GREY = "#1A1A1A", "#595959"
 _DPI = 110
 _COLOURS_MAX = 96
-_FEW = 8
+_PLAN_SHOWN = 6
+_LEGEND_COLUMNS = 7
 Place = tuple[float, float]
 
 
@@ -57,7 +58,9 @@ class Node:
 
 def draw(mind: Mind) -> bytes:
     """The live theses and their relations as PNG bytes; an empty mind is an empty page that says so."""
-    return draw_graph([Node.of(thesis) for thesis in mind.theses], mind.edges, title=f"{len(mind.theses)} live theses")
+    number = len(mind.theses)
+    title = f"{number} live {'thesis' if number == 1 else 'theses'}"
+    return draw_graph([Node.of(thesis) for thesis in mind.theses], mind.edges, title=title)
 
 
 def graph_of(mind: Mind) -> nx.DiGraph:
@@ -68,7 +71,7 @@ def graph_of(mind: Mind) -> nx.DiGraph:
 def draw_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, title: str) -> bytes:
     """Theses and their relations as PNG bytes: colour for direction, size for confidence, line for the kind of relation."""
     graph = _graph(nodes, edges)
-    figure, axes = _blank(title, large=len(graph) > _FEW)
+    figure, axes = _blank(title)
     places = _places(graph)
     for source, target, kind in sorted(graph.edges(keys=True)):
         _draw_edge(axes, places[source], places[target], kind, graph.edges[source, target, kind]["weight"])
@@ -129,6 +132,7 @@ def _draw_edge(axes: Axes, begin: Place, end: Place, kind: str, weight: float) -
         color=colour,
         linestyle=line,
         linewidth=0.7 + 1.3 * weight,
+        zorder=3,
     )
     axes.add_patch(arrow)
 
@@ -137,18 +141,23 @@ def _draw_thesis(axes: Axes, place: Place, node: Node) -> None:
     untyped: Any = axes
     edge = _INK if node.status == "active" else "#BFBFBF"
     size = 200 + 1000 * node.confidence**2
-    untyped.scatter(*place, s=size, c=COLOURS[node.direction], edgecolors=edge, linewidths=1.5, alpha=0.85, zorder=3)
-    far = 1.24 if place != (0.0, 0.0) else 1.0
-    down = 0.0 if place != (0.0, 0.0) else -0.3
+    untyped.scatter(*place, s=size, c=COLOURS[node.direction], edgecolors=edge, linewidths=1.5, alpha=0.85, zorder=4)
     paper = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-    where = (place[0] * far, place[1] * far + down)
-    axes.text(*where, node.label, ha="center", va="center", fontsize=8, color=_INK, bbox=paper, zorder=4)
+    x, y = place if place != (0.0, 0.0) else (0.0, -1.0)
+    where = (place[0] + 0.17 * x, place[1] + 0.2 * y)
+    beside, above = _side(x, ("right", "center", "left")), _side(y, ("top", "center", "bottom"))
+    untyped.text(*where, node.label, ha=beside, va=above, fontsize=8, color=_INK, bbox=paper, zorder=2)
+
+
+def _side(at: float, words: tuple[str, str, str]) -> str:
+    """Which of three words holds for a place: low, middle or high."""
+    return words[0] if at < -0.3 else words[2] if at > 0.3 else words[1]
 
 
 def _draw_plan(axes: Axes, place: Place, plan: str) -> None:
     untyped: Any = axes
     untyped.scatter(*place, s=60, c=COLOURS["plan"], marker="s", edgecolors=_GREY, linewidths=1.2, zorder=3)
-    axes.text(place[0] * 1.09, place[1] * 1.09, plan[:6], ha="center", va="center", fontsize=6, color=_GREY)
+    axes.text(place[0], place[1] + 0.1, plan[:_PLAN_SHOWN], ha="center", va="center", fontsize=6, color=_GREY)
 
 
 def _legend(figure: Figure, kinds: Sequence[str]) -> None:
@@ -159,17 +168,17 @@ def _legend(figure: Figure, kinds: Sequence[str]) -> None:
     for kind in kinds:
         colour, style = STYLES[kind]
         handles.append(line([], [], color=colour, ls=style, label=kind.replace("_", " ")))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=_LEGEND_COLUMNS, frameon=False, fontsize=8)
 
 
-def _blank(title: str, *, large: bool) -> tuple[Figure, Axes]:
+def _blank(title: str) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 6.4) if large else (5.6, 4.8), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(7.2, 6.0), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlim(-1.75, 1.75)
-    axes.set_ylim(-1.75, 1.75)
+    axes.set_xlim(-1.7, 1.7)
+    axes.set_ylim(-1.5, 1.65)
     axes.set_axis_off()
     return figure, axes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import combinations
 from typing import Any
 
@@ -164,8 +164,9 @@ def _weakest_of_each_circle(supports: Sequence[Edge]) -> Iterator[Edge]:
         yield weakest
 
 
-def _age(thesis: Thesis) -> tuple[Any, str]:
-    return (thesis.formed_at, thesis.id)
+def _age(thesis: Thesis) -> tuple[datetime, str, str, str]:
+    """By this theses are sorted from old to young; those of one moment by name."""
+    return (thesis.formed_at, thesis.symbol, thesis.direction, thesis.id)
 
 
 def _key(edge: Edge) -> tuple[str, str, str]:

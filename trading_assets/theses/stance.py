@@ -1,5 +1,7 @@
 """The chief's stance of the day: how much of the usual size, and which strategies may open. It can only reduce.
 
+The chief speaks for the whole book, so it is given numbers and labels only: no word from outside, and no name, can reach it.
+
 No stance, because nobody answered, is not a stance: `stance_of` gives None, no row is kept, and nothing may open in the session.
 """
 
@@ -18,11 +20,10 @@ from trading_assets.briefs.narratives.model import Edge, Narrative, Stage
 from trading_assets.briefs.roles import Sentence
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, Role
 from trading_assets.regimes.model import MARKET
-from trading_assets.theses.council_words import Outside, Row, Share, Signed, Words, origin, sentence
+from trading_assets.theses.council_words import Row, Share, Signed, Words, origin, sentence
 from trading_assets.theses.model import Stance
 
 Word = Literal["risk_on", "normal", "cautious", "stand_aside"]
-SENTENCES_MAX = 3
 SIZES: Mapping[Word, tuple[float, float]] = {
     "risk_on": (1.0, 1.0),
     "normal": (1.0, 1.0),
@@ -57,19 +58,17 @@ class Participation(Words):
     up_volume_share: Share | None = None
 
 
-class MarketBrief(Words):
-    """One analyst's brief on the market as a whole."""
+class MarketVoice(Words):
+    """What one analyst says of the market as a whole, without its words."""
 
     source: str
     signal: Signed
     confidence: Share
-    says: tuple[Outside, ...]
 
 
 class MarketTale(Words):
-    """What the news tells of the market as a whole."""
+    """What the news tells of the market as a whole, without its words."""
 
-    story: Outside
     stage: Stage
     velocity: Signed
     direction: Signed
@@ -91,7 +90,7 @@ class ChiefInputs(Words):
     market: MarketView | None
     participation: Participation | None
     liquidity: Liquidity | None
-    briefs: tuple[MarketBrief, ...]
+    voices: tuple[MarketVoice, ...]
     narrative: MarketTale | None
     strategies: tuple[str, ...]
 
@@ -153,9 +152,7 @@ def chief_ask(
         market=market_view(facts),
         participation=participation(facts),
         liquidity=_liquidity(facts),
-        briefs=tuple(
-            _brief(brief) for brief in sorted(briefs, key=lambda brief: brief.agent) if brief.symbol == MARKET
-        ),
+        voices=market_voices(briefs),
         narrative=_tale(told) if told else None,
         strategies=tuple(strategies),
     )
@@ -225,6 +222,15 @@ def participation(facts: Facts) -> Participation | None:
     return None if facts.breadth is None else Participation(**_known(facts.breadth, *Participation.model_fields))
 
 
+def market_voices(briefs: Sequence[Brief]) -> tuple[MarketVoice, ...]:
+    """The briefs on the market as a whole, by agent."""
+    return tuple(
+        MarketVoice(source=brief.agent, signal=brief.signal, confidence=brief.confidence)
+        for brief in sorted(briefs, key=lambda brief: brief.agent)
+        if brief.symbol == MARKET
+    )
+
+
 def _known(row: Row, *columns: str) -> dict[str, float | None]:
     return {column: (numbers(row, column) or {}).get(column) for column in columns}
 
@@ -237,14 +243,8 @@ def _liquidity(facts: Facts) -> Liquidity | None:
     return Liquidity(known=len(known), stressed_share=round(known.count("stressed") / len(known), 6))
 
 
-def _brief(brief: Brief) -> MarketBrief:
-    says = brief.reasons[:SENTENCES_MAX]
-    return MarketBrief(source=brief.agent, signal=brief.signal, confidence=brief.confidence, says=says)
-
-
 def _tale(narrative: Narrative) -> MarketTale:
     return MarketTale(
-        story=narrative.story,
         stage=narrative.stage,
         velocity=narrative.velocity,
         direction=narrative.direction,
@@ -280,7 +280,7 @@ def _cautions(inputs: ChiefInputs) -> Iterator[str]:
         yield sentence(f"Only {above:.0%} of the symbols close above their 200-session mean.")
     if inputs.liquidity and inputs.liquidity.stressed_share >= STRESSED_SOME:
         yield sentence(f"Liquidity is stressed in {inputs.liquidity.stressed_share:.0%} of the symbols.")
-    macro = next((brief for brief in inputs.briefs if brief.source == "macro"), None)
+    macro = next((voice for voice in inputs.voices if voice.source == "macro"), None)
     if macro is not None and macro.signal * macro.confidence <= MACRO_BAD:
         yield sentence(f"The macro brief leans down: {macro.signal:+.2f} at confidence {macro.confidence:.2f}.")
 

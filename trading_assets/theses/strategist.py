@@ -20,6 +20,7 @@ from trading_assets.briefs.narratives.model import Edge, Narrative, Stage
 from trading_assets.core.calendar import XNYS
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, Role
 from trading_assets.regimes.model import MARKET
+from trading_assets.theses.arithmetic import last_words
 from trading_assets.theses.council_words import MARKET_SHARE, Listed, Named, Outside, Share, Signed, Words
 from trading_assets.theses.debate import balance
 from trading_assets.theses.memory.model import Grade, Lesson
@@ -343,7 +344,7 @@ def _live(thesis: Thesis, as_of: datetime) -> LiveThesis:
         claim=_unnamed(thesis.claim, thesis.symbol),
         contributions=tuple(
             Weighed(source=one.source, log_odds=one.log_odds)
-            for one in sorted(thesis.contributions, key=lambda one: one.source)
+            for _, one in sorted(last_words(thesis.contributions).items())
         ),
     )
 

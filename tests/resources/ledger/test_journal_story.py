@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from resources.ledger.engine import open_ledger
 from resources.ledger.journal_files import JournalFiles, names_of
 from resources.ledger.journal_story import page, plain
-from tests.resources.ledger.entries import DAYS, at
+from tests.resources.ledger.entries import DAYS, at, intent
 from tests.resources.ledger.journaled import Teller, appended, day_of_trading, desk_week, note, pages
 from trading_assets.core.journal import Record
 
@@ -181,3 +181,39 @@ def test_a_hostile_reason_cannot_forge_a_section_of_a_page(desk: sa.Engine, file
     assert said.count("\n---\n") == 1
     assert "\n# Halt lifted" not in said
     assert said.count("\n    desk resume") == 1
+
+
+# What a plan does, by its side
+
+
+@pytest.mark.parametrize(
+    ("action", "side", "words"),
+    [
+        ("enter", "long", "buys 10, entry up to 100.50 USD, stop 95.25 USD, target 110.0001 USD."),
+        ("add", "long", "buys 10, entry up to"),
+        ("trim", "long", "sells 10."),
+        ("exit", "long", "sells 10."),
+        ("enter", "short", "sells short 10, entry down to 100.50 USD, stop"),
+        ("trim", "short", "buys to cover 10."),
+        ("exit", "short", "buys to cover 10."),
+    ],
+)
+def test_a_page_says_what_a_plan_does_with_shares(action: str, side: str, words: str) -> None:
+    wanted = intent(DAYS[0])
+    opens = action in {"enter", "add"}
+    terms = {} if opens else {"stop": None, "target": None}
+    plan = wanted.plan.model_copy(update={"action": action, "side": side, **terms})
+    verdict = wanted.verdict.model_dump(mode="json")
+    body = {"intent_id": "i", "quantity": 10, "plan": plan.model_dump(mode="json"), "verdict": verdict, "orders": []}
+    entry = note(kind="order", symbol="AAA", title="ordered", body=body)
+    assert f"The plan of momentum_breakout for AAA: {words}" in page(Record(1, entry, "", ""))
+
+
+def test_a_plan_of_an_earlier_version_has_no_side_and_is_long() -> None:
+    wanted = intent(DAYS[0])
+    plan = wanted.plan.model_dump(mode="json")
+    del plan["side"]
+    verdict = wanted.verdict.model_dump(mode="json")
+    body = {"intent_id": "i", "quantity": 10, "plan": plan, "verdict": verdict, "orders": []}
+    told = page(Record(1, note(kind="order", symbol="AAA", body=body), "", ""))
+    assert "buys 10, entry up to 100.50 USD" in told
