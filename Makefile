@@ -48,7 +48,7 @@ format: env ## Formats the code and sorts imports
 	$(BIN)/ruff format .
 
 bench: env ## All benchmarks, one JSON line each
-	@for name in imports backtest backfill storage lake ledger bus costs reasoner features watchlist pairs simulation; do $(BIN)/python -m bench.$$name --json || exit 1; done
+	@for name in imports backtest backfill storage lake ledger bus costs reasoner cycle narratives features watchlist pairs simulation; do $(BIN)/python -m bench.$$name --json || exit 1; done
 
 clean: ## Removes the environment; .desk stays
 	rm -rf $(VENV)

@@ -80,7 +80,12 @@ def fresh_brief(desk: DeskResource, symbol: str = "") -> FreshBrief:
     session = XNYS.next(XNYS.last_closed(facts.as_of).day)
     with desk.reasoner() as reasoner, reasoner.cycle() as skills:
         heard = ask_analysts(
-            reasoner, {session: shown}, lambda _: budget, agents=agents, skills=skills, within=agents.patience
+            reasoner,
+            {session: shown},
+            lambda _: budget,
+            agents=agents,
+            skills=skills or desk.skills().take(),
+            within=agents.patience,
         )
     return FreshBrief(
         facts=facts,

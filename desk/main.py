@@ -306,15 +306,16 @@ def trace(
 
 @app.command()
 def chat(
-    lane: Lane = "desk",
+    lane: Book = None,
     once: Annotated[str | None, typer.Option(help="One question, and no conversation.")] = None,
     propose: Annotated[str, typer.Option(help="With --once: SYMBOL:SIDE:STRATEGY that may be proposed.")] = "",
     as_json: Json = False,
 ) -> None:
     """Questions to the desk in words; a trade can be proposed, never ordered."""
+    from desk.books import shown_book
     from desk.chat import run_chat
 
-    run_chat(lane, once, propose, as_json=as_json)
+    run_chat(shown_book(lane), once, propose, as_json=as_json)
 
 
 @app.command()

@@ -20,10 +20,12 @@ STARTED_BY_NAME = {
     "bench.backtest",
     "bench.bus",
     "bench.costs",
+    "bench.cycle",
     "bench.features",
     "bench.imports",
     "bench.lake",
     "bench.ledger",
+    "bench.narratives",
     "bench.pairs",
     "bench.plain",
     "bench.reasoner",
@@ -35,6 +37,7 @@ STARTED_BY_NAME = {
     "resources.ledger.migrations.env",
     "resources.ledger.migrations.versions.v0001_first_ledger",
     "resources.ledger.migrations.versions.v0002_bus_journal_models",
+    "resources.ledger.migrations.versions.v0003_memory",
     "trading_assets.definitions",
 }
 

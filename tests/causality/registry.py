@@ -19,11 +19,9 @@ import polars as pl
 from resources.ledger.engine import open_ledger
 from resources.ledger.store import SqlLedger
 from tests.causality.world import FIRST, SLOTS, SYMBOLS, Frames
-from tests.execution.world import rules, world_of
+from tests.execution.world import opinions_on, rules, world_of
 from tests.market.universe.worlds import written
 from trading_assets.briefs.facts import FactBook
-from trading_assets.briefs.questions import rules_briefs
-from trading_assets.briefs.rows import brief_rows
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import DataNotReady, GateClosed
 from trading_assets.core.ports import Span
@@ -31,6 +29,7 @@ from trading_assets.core.settings import PROJECT, Instrument
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.core.tables import Table
 from trading_assets.execution.cycle import decide_slot
+from trading_assets.execution.lanes import DECIDED
 from trading_assets.execution.looking import World
 from trading_assets.execution.ports import LedgerSession
 from trading_assets.execution.rules import Rules
@@ -49,6 +48,7 @@ from trading_assets.regimes.jump import second_opinions
 from trading_assets.regimes.liquidity import liquidity_regimes
 from trading_assets.regimes.model import REGIME_LABELS
 from trading_assets.regimes.rules import regime_labels
+from trading_assets.theses.model import OPINIONS
 from trading_assets.watchlist.listing import watchlist
 from trading_assets.watchlist.rules import load_rules
 
@@ -162,13 +162,16 @@ def _features(facts: Frames, span: Span) -> dict[str, pl.DataFrame]:
     }
 
 
-def _briefs(facts: Frames, span: Span) -> pl.DataFrame:
-    """Briefs as the premarket would write them, and as every slot would."""
+def _said_before_the_open(facts: Frames, span: Span) -> pl.DataFrame:
+    """All opinions as the premarket would write them, and as every slot would."""
     book = FactBook(_features(facts, span))
     rows: list[Mapping[str, Any]] = []
     for session in XNYS.sessions(span.first, span.last):
         for moment in (session.open - _BEFORE_OPEN, *(slot.at for slot in slots_of(session, SLOTS))):
-            rows += brief_rows(rules_briefs(book.at(moment)), session.day)
+            known = book.at(moment)
+            if known.symbols:
+                thought = opinions_on({session: known})
+                rows += [row for table in OPINIONS for row in thought.rows[table.name]]
     return _told(rows)
 
 
@@ -243,8 +246,8 @@ PRODUCERS: tuple[Producer, ...] = (
     Producer(("universe",), DAILY, _universe),
     Producer(("universe_pairs",), DAILY, _universe_pairs),
     Producer(("watchlist",), DAILY, _watchlist),
-    Producer(("analyst_briefs",), DAILY, _briefs),
-    Producer(("theses", "trade_plans", "verdicts", "orders"), DAILY, _decisions),
+    Producer(tuple(table.name for table in OPINIONS), DAILY, _said_before_the_open),
+    Producer(tuple(table.name for table in DECIDED), DAILY, _decisions),
 )
 
 _ENTERS = "a fact that enters; what a provider may say of a session stands in tests/resources and tests/market"
@@ -255,7 +258,7 @@ _JUDGED = "looks back at a finished range and feeds no decision: tests/evaluatio
 EXCEPTIONS: Mapping[str, str] = {
     **dict.fromkeys(("daily_bars", "intraday_bars", "quote_bars", "corporate_actions", "cross_check_bars"), _ENTERS),
     **dict.fromkeys(("news", "filings", "macro_series"), _TEXT),
-    **dict.fromkeys(("fills", "positions", "trades", "account"), _BOOKED),
+    **dict.fromkeys(("fills", "positions", "trades", "account", "lessons"), _BOOKED),
     **dict.fromkeys(("daily_metrics", "regime_metrics", "strategy_metrics", "trade_metrics"), _JUDGED),
     **dict.fromkeys(("benchmark", "improvement_report"), _JUDGED),
 }

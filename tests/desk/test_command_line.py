@@ -17,6 +17,8 @@ COMMANDS = [
     *(
         "backtest",
         "bars",
+        "brief",
+        "chat",
         "compact",
         "compile",
         "costs",
@@ -28,7 +30,21 @@ COMMANDS = [
         "halt",
         "ingest",
     ),
-    *("journal", "leak-check", "messages", "regimes", "report", "resume", "run", "skills", "sql", "status", "ui"),
+    *(
+        "journal",
+        "leak-check",
+        "messages",
+        "regimes",
+        "report",
+        "resume",
+        "run",
+        "skills",
+        "sql",
+        "status",
+        "theses",
+        "trace",
+        "ui",
+    ),
 ]
 REPORTING = sorted(set(COMMANDS) - {"halt", "resume", "ui"})
 

@@ -40,7 +40,7 @@ from trading_assets.execution.ports import LedgerSession, SessionClose
 from trading_assets.execution.rules import Rules
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
-from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.regimes.model import LIQUIDITY_REGIMES, MARKET, REGIME_LABELS
 from trading_assets.signatures.gates import FactGate
 from trading_assets.theses.model import Mind
 
@@ -63,6 +63,9 @@ def _true_world(day: date) -> World:
 # --- no look-ahead -------------------------------------------------------------------------------------------------
 
 
+_SHARES = {"probability", "volatility_percentile"}
+
+
 def _dropped(frames: Frames, as_of: datetime, _dice: Random) -> Frames:
     return {name: frame.filter(pl.col("knowable_at") <= as_of) for name, frame in frames.items()}
 
@@ -77,7 +80,7 @@ def _blurred(name: str, frame: pl.DataFrame, as_of: datetime, dice: Random) -> p
     columns = []
     for column, kind in frame.schema.items():
         if kind == pl.Float64:
-            factor = 1.0 if name == BREADTH.name else dice.uniform(0.1, 9.0)
+            factor = 1.0 if name == BREADTH.name or column in _SHARES else dice.uniform(0.1, 9.0)
             other = pl.col(column).shuffle(seed=dice.randrange(10_000)) * factor
             columns.append(pl.when(later).then(other).otherwise(pl.col(column)).alias(column))
         elif column == "strategy_view":
@@ -127,23 +130,47 @@ def test_a_slot_decided_alone_is_what_the_backtest_decided(tmp_path: Path) -> No
 # --- a hand-made world ---------------------------------------------------------------------------------------------
 
 
+EASY = {
+    "regime": "normal",
+    "basis": "daily_bars",
+    "evidence": "made",
+    "spread_ratio": 1.0,
+    "depth_ratio": None,
+    "amihud_ratio": 1.0,
+}
+WIDE = {
+    "symbols": 5,
+    "advances": 5,
+    "declines": 0,
+    "new_highs_252": 1,
+    "new_lows_252": 0,
+    "above_sma_50_share": 0.8,
+    "above_sma_200_share": 0.8,
+}
+
+
 def _breakouts(symbols: Sequence[str], day: date = DAY, *, view: str = "trending_bull") -> Frames:
     """Facts of the two sessions before a day in which every symbol breaks out: close 100, ATR 2, 1.2 times the volume."""
     sessions = [XNYS.previous(day, 2), XNYS.previous(day)]
-    rows: dict[str, list[dict[str, Any]]] = {t.name: [] for t in (DAILY_BARS, INDICATORS, REGIME_LABELS)}
+    tables = (DAILY_BARS, INDICATORS, REGIME_LABELS, BREADTH, LIQUIDITY_REGIMES)
+    rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in tables}
     numbers = {"atr_14": 2.0, "volume_mean_20": 1e6, "sma_50": 90.0, "sma_200": 80.0, "high_20": 99.0, "close": 100.0}
     prices = {"open": 99.0, "high": 101.0, "low": 98.0, "close": 100.0, "volume": 1.3e6}
+    label = {"regime": "trending_up", "strategy_view": view, "probability": 1.0, "since": sessions[0].day}
+    evidence = {"volatility_percentile": 0.5, "trend_strength": 2.0, "adx_14": 30.0}
     for session in sessions:
+        seen = {"session": session.day, "knowable_at": session.close}
         for symbol in symbols:
-            common = {"symbol": symbol, "session": session.day, "knowable_at": session.close}
+            common = {"symbol": symbol, **seen}
             empty = {c.name: None for c in INDICATORS.columns if c.nullable}
-            label = {"regime": "trending_up", "strategy_view": view, "probability": 1.0, "since": session.day}
-            evidence = {"volatility_percentile": 0.5, "trend_strength": 2.0, "adx_14": 30.0}
             rows[DAILY_BARS.name].append({**common, **prices, "start": session.open, "source": "made"})
             rows[INDICATORS.name].append({**common, **empty, **numbers})
             rows[REGIME_LABELS.name].append({**common, **label, **evidence})
-    made = {t.name: t.frame(rows[t.name]) for t in (DAILY_BARS, INDICATORS, REGIME_LABELS)}
-    return {**made, CORPORATE_ACTIONS.name: CORPORATE_ACTIONS.empty(), BREADTH.name: BREADTH.empty()}
+            rows[LIQUIDITY_REGIMES.name].append({**common, **EASY, "since": session.day})
+        rows[REGIME_LABELS.name].append({"symbol": MARKET, **seen, **label, **evidence})
+        rows[BREADTH.name].append({**dict.fromkeys(c.name for c in BREADTH.columns), **WIDE, **seen})
+    made = {table.name: table.frame(rows[table.name]) for table in tables}
+    return {**made, CORPORATE_ACTIONS.name: CORPORATE_ACTIONS.empty()}
 
 
 def _closed(day: date, cash: str | int, held: Mapping[str, tuple[int, str]] | None = None) -> SessionClose:
@@ -322,7 +349,7 @@ def test_a_book_that_missed_a_session_is_refused(tmp_path: Path) -> None:
     ("closes", "state", "ruling"),
     [
         ((100_000, "98000.01"), "ACTIVE", "approve"),
-        ((100_000, "98000.00"), "REDUCING", "veto"),
+        ((100_000, "98000.00"), "REDUCING", None),
         ((100_000, "96000.00"), "HALTED", None),
         ((100_000, 99_000, 98_000, 97_000, 96_000, 95_000, 94_000, 93_000, 92_000), "HALTED", None),
     ],

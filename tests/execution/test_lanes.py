@@ -304,7 +304,7 @@ def test_the_desk_slot_by_slot_decides_and_earns_what_the_backtest_does(home: Pa
         (booked(desk, fortnight), booked(spring, fortnight)),
     ):
         for name, frame in one.items():
-            own = ["order_id", "intent_id", "fill_id", "trade_id"]
+            own = ["order_id", "intent_id", "fill_id", "trade_id", "lesson_id"]
             assert (
                 frame.drop(own, strict=False).sort(pl.all()).equals(other[name].drop(own, strict=False).sort(pl.all()))
             ), name

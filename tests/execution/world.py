@@ -20,7 +20,7 @@ from resources.lake import ParquetLake
 from resources.ledger.engine import open_ledger
 from resources.ledger.store import SqlGateBook, SqlLedger
 from resources.market_data import provider_named
-from trading_assets.briefs.facts import FACT_TABLES, FactBook
+from trading_assets.briefs.facts import FACT_TABLES, FactBook, Facts
 from trading_assets.briefs.settings import load_agents
 from trading_assets.core.calendar import XNYS, Session, days_of
 from trading_assets.core.ports import GateBook, GateRecord, Lake, Span
@@ -35,12 +35,14 @@ from trading_assets.execution.opinions import opinions_from
 from trading_assets.execution.rules import Rules
 from trading_assets.features.breadth import breadth
 from trading_assets.features.indicators import indicator_panel
+from trading_assets.features.liquidity import liquidity
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.ingest import collect_actions, collect_bars
-from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS, QUOTE_BARS
 from trading_assets.reasoning.baseline import RulesReasoner
 from trading_assets.reasoning.model import Budget
-from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.regimes.liquidity import liquidity_regimes
+from trading_assets.regimes.model import LIQUIDITY_REGIMES, REGIME_LABELS
 from trading_assets.regimes.rules import regime_labels
 from trading_assets.signatures.gates import FactGate
 from trading_assets.theses.asking import Thought, ask_opinions
@@ -79,7 +81,7 @@ def _market(span: Span) -> Market:
     made = Span(span.first - _WARM_UP, span.last)
     frames = _facts(Span(span.first - _PAST, span.last), made)
     lake = ParquetLake(folder / "lake")
-    for table in FACT_TABLES:
+    for table in (*FACT_TABLES, LIQUIDITY_REGIMES):
         lake.write(table, frames[table.name], made)
     thought = said_before(FactBook(frames), sessions(span))
     for table in OPINIONS:
@@ -102,7 +104,13 @@ def _facts(past: Span, made: Span) -> Frames:
         INDICATORS.name: indicators,
         BREADTH.name: breadth(bars, actions, indicators, span=made),
         REGIME_LABELS.name: regime_labels(bars, actions, span=made),
+        LIQUIDITY_REGIMES.name: _liquidity_regimes(bars, actions, past, made),
     }
+
+
+def _liquidity_regimes(bars: pl.DataFrame, actions: pl.DataFrame, past: Span, made: Span) -> pl.DataFrame:
+    measured = liquidity(bars, actions, QUOTE_BARS.empty(), span=Span(past.first, made.last))
+    return liquidity_regimes(measured, span=made)
 
 
 def judge(lake: Lake, gates: GateBook, span: Span, *, failures: Sequence[str] = ()) -> None:
@@ -138,9 +146,14 @@ def nothing_to_spend(session: Session) -> Budget:
 
 def said_before(facts: FactBook, over: Sequence[Session]) -> Thought:
     """What the rules members say an hour before each open."""
+    return opinions_on({session: known for session in over if (known := facts.at(session.open - BEFORE_OPEN)).symbols})
+
+
+def opinions_on(facts: Mapping[Session, Facts]) -> Thought:
+    """What the rules members say of these facts."""
     return ask_opinions(
         RulesReasoner(),
-        {session: known for session in over if (known := facts.at(session.open - BEFORE_OPEN)).symbols},
+        facts,
         nothing_to_spend,
         agents=rules().agents,
         strategies=rules().settings.decisions.strategies,

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,17 +17,25 @@ from desk.runner import Outcome, run_job
 from resources.desk import BACKTEST, DESK, DeskResource
 from resources.ledger import schema as t
 from resources.ledger.engine import reading
-from tests.llm.actions import Action, answer, failing
+from tests.llm.actions import Action, failing
+from tests.llm.council import answering, asked_skills, by_skill, skill_in
 from tests.llm.server import ModelServer, Request
 from tests.orchestration.homes import AFTER_EVERYTHING, done
 from trading_assets.briefs.model import ANALYST_BRIEFS
+from trading_assets.briefs.questions import roles_at
+from trading_assets.briefs.settings import load_agents
 from trading_assets.catalog import key_of
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import PROJECT, Home
+from trading_assets.core.tables import Table
 from trading_assets.jobs import BACKTEST_RANGE
+from trading_assets.reasoning.model import Role
+from trading_assets.theses.debate import BEAR, BULL
+from trading_assets.theses.model import OPINIONS
+from trading_assets.theses.stance import CHIEF
 
 DECEMBER = Span(date(2012, 12, 3), date(2012, 12, 31))
-QUESTIONS = 20 * 6
+SESSIONS = 20
 
 
 def configured(folder: Path, server: ModelServer, *, mode: str, **budget: object) -> Path:
@@ -43,31 +54,30 @@ def configured(folder: Path, server: ModelServer, *, mode: str, **budget: object
     return folder
 
 
+def everyone() -> Mapping[str, Role[Any, Any]]:
+    """Who is asked before the open."""
+    analysts = [asked.role for asked in roles_at(load_agents(PROJECT / "config"), None)]
+    return by_skill(*analysts, BULL, BEAR, CHIEF)
+
+
 def flaky(request: Request) -> Action:
-    """An opinion, or for every ninth question none."""
-    return failing("overloaded") if sum(request.raw) % 97 % 9 == 0 else opinion(request)
-
-
-def opinion(request: Request) -> Action:
-    """An opinion that depends on the question, so that mixed-up answers would show."""
-    number = sum(request.raw) % 97
-    cited = "p1" if '"p1' in request.raw.decode() or 'p1\\"' in request.raw.decode() else "r1"
-    value = {"signal": number / 100, "confidence": 0.5, "reasons": [f"Reading number {number}."], "evidence": [cited]}
-    return answer(value)
+    """What the rules would say, or for every ninth request nothing."""
+    return failing("overloaded") if sum(request.raw) % 97 % 9 == 0 else answering(everyone(), 0.0)(request)
 
 
 def briefed(monkeypatch: pytest.MonkeyPatch, config: Path) -> Outcome:
-    """The asset over December, as a backfill runs it."""
+    """The opinions of December, as a backfill asks for them."""
     monkeypatch.setenv("DESK_CONFIG", str(config))
-    return run_job(BACKTEST_RANGE, DECEMBER, selection=[key_of(ANALYST_BRIEFS, BACKTEST)])
+    return run_job(BACKTEST_RANGE, DECEMBER, selection=[key_of(table, BACKTEST) for table in OPINIONS])
 
 
-def december() -> pl.DataFrame:
-    return (
-        DeskResource()
-        .lake()
-        .read(ANALYST_BRIEFS, as_of=AFTER_EVERYTHING, first=DECEMBER.first, last=DECEMBER.last, lane=BACKTEST)
-    )
+def december(table: Table = ANALYST_BRIEFS) -> pl.DataFrame:
+    lake = DeskResource().lake()
+    return lake.read(table, as_of=AFTER_EVERYTHING, first=DECEMBER.first, last=DECEMBER.last, lane=BACKTEST)
+
+
+def everything() -> dict[str, pl.DataFrame]:
+    return {table.name: december(table) for table in OPINIONS}
 
 
 @pytest.fixture
@@ -86,22 +96,23 @@ def test_a_backfill_by_a_model_replays_to_the_byte_without_a_network(
         server.script("openai", flaky)
         first = briefed(monkeypatch, configured(tmp_path / "config", server, mode="models"))
         assert first.success, first.failures
-        asked = december()
-        charged, calls = server.charged, len(server.log)
+        asked, kept = december(), everything()
+        charged, skills = server.charged, asked_skills(server)
         spent = _spent()
-    assert asked.height == by_rules.height == QUESTIONS
+    assert asked.height == by_rules.height
     by_claude = asked.filter(pl.col("route") == "anthropic")
-    assert by_claude.height > QUESTIONS / 2
+    assert by_claude.height > asked.height / 2
     assert set(by_claude["leakage"]) == {"contaminated"}
-    technical = by_claude.filter(pl.col("agent") == "technical")
-    assert technical["answer_key"].n_unique() == technical.height
-    assert not asked.select("signal").equals(by_rules.select("signal"))
-    assert calls >= QUESTIONS
+    assert asked.select("signal").equals(by_rules.select("signal")), "these models say what the rules say"
+    assert (
+        min(skills[skill] for skill in ("technical-analyst", "bull-researcher", "bear-researcher", "chief")) >= SESSIONS
+    )
+    assert kept["silences"].height > 0, "whoever had to be replaced is told"
     assert spent >= charged > 0
 
     again = briefed(monkeypatch, configured(tmp_path / "config", server, mode="replay_only"))
     assert again.success, again.failures
-    assert december().equals(asked)
+    assert all(frame.equals(kept[name]) for name, frame in everything().items() if name != "silences")
     assert _spent() == spent
 
 
@@ -112,25 +123,30 @@ def test_a_batch_fills_the_past_at_half_price_and_the_backfill_replays_it(
     """Handed in by one command, collected by the next, replayed by the asset: nothing is asked twice."""
     words = ("fill", "--from", DECEMBER.first, "--to", DECEMBER.last, "--json")
     with ModelServer() as server:
-        server.script("anthropic", opinion)
+        server.script("anthropic", answering(everyone(), 0.0))
         monkeypatch.setenv("DESK_CONFIG", str(configured(tmp_path / "config", server, mode="models")))
         handed_in = json.loads(done(*words).out)
         collected = json.loads(done(*words).out)
         again = json.loads(done(*words).out)
         live = [request for request in server.log if request.path.endswith("/messages")]
-    assert handed_in["questions"] == QUESTIONS
+        charged = server.charged
+        assert {charge.batch for charge in server.charges} == {True}
+        assert 0 < charged <= _spent() == Decimal(collected["cost_usd"])
+
+        filled = briefed(monkeypatch, configured(tmp_path / "config", server, mode="models"))
+        asked = asked_skills(server) - Counter(skill_in(request) for request in live)
+    assert handed_in["questions"] >= 7 * SESSIONS
     assert handed_in["recorded"] == 0
     assert len(handed_in["waiting"]) == 1
-    assert collected["recorded"] > QUESTIONS / 2, "questions that are equal once they are masked are asked once"
+    assert collected["recorded"] > handed_in["questions"] / 2, (
+        "questions that are equal once they are masked are asked once"
+    )
     assert again["recorded"] == 0
     assert "every question has an answer" in again.values()
     assert live == []
-    assert 0 < server.charged <= _spent() == Decimal(collected["cost_usd"])
-    assert {charge.batch for charge in server.charges} == {True}
-
-    replayed = briefed(monkeypatch, configured(tmp_path / "config", server, mode="replay_only"))
-    assert replayed.success, replayed.failures
+    assert filled.success, filled.failures
     assert set(december()["route"]) == {"anthropic"}
+    assert {skill for skill in asked if skill} == {"bull-researcher", "bear-researcher", "chief"}
 
 
 def _spent() -> Decimal:

@@ -31,7 +31,12 @@ FACT_TABLES: tuple[Table, ...] = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BRE
 # What a decision can do without: a desk without news, macro series or intraday bars has no rows of them.
 CONTEXT_TABLES: tuple[Table, ...] = (NEWS, MACRO_SERIES, CORRELATIONS, LIQUIDITY_REGIMES, INTRADAY_FEATURES)
 # Ten sessions of news span three weeks at worst (2001-09), macro series 90 days; a few days more cover closed ones.
-_REACH = {NEWS.name: timedelta(days=28), MACRO_SERIES.name: timedelta(days=97)}
+# Corporate actions reach back over any position's life.
+_REACH = {
+    NEWS.name: timedelta(days=28),
+    MACRO_SERIES.name: timedelta(days=97),
+    CORPORATE_ACTIONS.name: timedelta(days=400),
+}
 
 
 @dataclass(frozen=True, slots=True)

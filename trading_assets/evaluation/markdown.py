@@ -138,9 +138,16 @@ def _sources(sources: Sequence[SourceLine]) -> Iterator[str]:
 def _personas(personas: Sequence[PersonaLine]) -> Iterator[str]:
     if personas:
         yield ""
-        columns = ("Persona", "Weight", "Votes", "Would have entered", "Attributed, USD")
+        columns = ("Persona", "Weight", "Votes", "Would have entered", "Brier", "Attributed, USD")
         rows = (
-            (p.persona, f"{p.weight:.2f}", str(p.votes), str(p.would_enter), f"{p.attributed_usd:+,.2f}")
+            (
+                p.persona,
+                f"{p.weight:.2f}",
+                str(p.votes),
+                str(p.would_enter),
+                _number(p.brier, "{:.3f}"),
+                f"{p.attributed_usd:+,.2f}",
+            )
             for p in personas
         )
         yield from _table(columns, rows)

@@ -42,13 +42,17 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class PersonaLine:
-    """A persona's record: its weight now, its votes, and the profit of closed trades times its vote, USD."""
+    """A persona's record: its weight now, its votes, and the profit of closed trades times its vote, USD.
+
+    Brier takes a vote of -1 to 1 as a probability of 0 to 1 that the trade wins; None before a trade closed.
+    """
 
     persona: str
     weight: float
     votes: int
     would_enter: int
     attributed_usd: Decimal
+    brier: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ def _sources(scores: pl.DataFrame) -> tuple[SourceLine, ...]:
 
 def _personas(votes: pl.DataFrame, lessons: pl.DataFrame | None) -> tuple[PersonaLine, ...]:
     earned = _attributed(lessons) if lessons is not None else {}
+    scored = _scored(lessons) if lessons is not None else {}
     by_persona = (
         votes.sort("session", "slot")
         .group_by("persona")
@@ -126,7 +131,8 @@ def _personas(votes: pl.DataFrame, lessons: pl.DataFrame | None) -> tuple[Person
         )
     )
     lines = [
-        PersonaLine(**row, attributed_usd=earned.get(row["persona"], Decimal(0))) for row in by_persona.rows(named=True)
+        PersonaLine(**row, attributed_usd=earned.get(row["persona"], Decimal(0)), brier=scored.get(row["persona"]))
+        for row in by_persona.rows(named=True)
     ]
     return tuple(sorted(lines, key=lambda line: (-line.attributed_usd, line.persona)))
 
@@ -137,6 +143,15 @@ def _attributed(lessons: pl.DataFrame) -> dict[str, Decimal]:
         for persona, vote in json.loads(votes).items():
             earned[persona] = earned.get(persona, Decimal(0)) + pnl * Decimal(str(vote))
     return {persona: round(usd, 2) for persona, usd in earned.items()}
+
+
+def _scored(lessons: pl.DataFrame) -> dict[str, float]:
+    """By persona, the mean of ((1 + vote) / 2 - won) squared."""
+    errors: dict[str, list[float]] = {}
+    for pnl, votes in lessons.select("pnl", "votes").iter_rows():
+        for persona, vote in json.loads(votes).items():
+            errors.setdefault(persona, []).append(((1 + vote) / 2 - (pnl > 0)) ** 2)
+    return {persona: sum(each) / len(each) for persona, each in errors.items()}
 
 
 def _lessons(lessons: pl.DataFrame) -> tuple[LessonLine, ...]:

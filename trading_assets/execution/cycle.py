@@ -5,17 +5,17 @@ the paper broker. A slot looks, thinks and decides; agents are asked while it th
 the functions here. Live, one call decides one slot; a backtest walks the slots of hundreds of sessions with the same functions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trading_assets.core.calendar import Session
-from trading_assets.core.journal import canonical, sha256
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.execution.looking import View, World, look, opening_of
 from trading_assets.execution.model import Order
 from trading_assets.execution.orders import intent_for, orders_of
 from trading_assets.execution.ports import Decision, Intent, LedgerSession, Remark, SessionClose
+from trading_assets.execution.remembering import mind_digest
 from trading_assets.execution.rules import Rules
 from trading_assets.execution.settlement import settle
 from trading_assets.execution.thinking import Grown, Thoughts, grow, think
@@ -122,11 +122,6 @@ def _conclude(view: View, grown: Grown, thoughts: Thoughts, rules: Rules, ledger
     )
 
 
-def mind_digest(mind: Mind) -> str:
-    """The sha256 of the mind's canonical JSON, by which a decision names it."""
-    return sha256(canonical(mind.model_dump(mode="json")))
-
-
 def _planned(view: View, grown: Grown, thoughts: Thoughts, rules: Rules) -> Planned:
     return make_plans(
         view.slot,
@@ -137,7 +132,7 @@ def _planned(view: View, grown: Grown, thoughts: Thoughts, rules: Rules) -> Plan
         candidates=grown.candidates,
         votes=thoughts.votes,
         choice=thoughts.choice,
-        weights=persona_weights(rules.agents.personas, view.lessons, view.slot.session.day),
+        weights=_weights(view, grown, rules),
         heard=view.heard,
         stance=view.said.stance,
         related=related(grown.advanced.mind),
@@ -145,6 +140,13 @@ def _planned(view: View, grown: Grown, thoughts: Thoughts, rules: Rules) -> Plan
         preferences=rules.preferences,
         flatten=view.ruling.reason if view.ruling.state == "HALTED" else None,
     )
+
+
+def _weights(view: View, grown: Grown, rules: Rules) -> Mapping[str, float]:
+    """What each persona's vote counts; nobody votes where there is no candidate."""
+    if not grown.candidates:
+        return {}
+    return persona_weights(rules.agents.personas, view.lessons, view.slot.session.day)
 
 
 def _judged(view: View, mind: Mind, plans: Sequence[TradePlan], rules: Rules) -> tuple[tuple[TradePlan, Verdict], ...]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 
 from trading_assets.briefs.fact_check import checked_briefs, checked_narratives
 from trading_assets.briefs.facts import FactBook, Facts, Row
@@ -16,8 +17,8 @@ from trading_assets.core.errors import DataNotReady
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.execution.book import place
 from trading_assets.execution.counsel import Counsel, Opinions
-from trading_assets.execution.portfolio import portfolio_of
-from trading_assets.execution.ports import LedgerSession, Remark, SessionClose
+from trading_assets.execution.portfolio import portfolio_of, ratios_since
+from trading_assets.execution.ports import Intent, LedgerSession, Remark, SessionClose
 from trading_assets.execution.rules import Rules
 from trading_assets.execution.settlement import Opening, open_session
 from trading_assets.plans.model import Proposal
@@ -82,12 +83,13 @@ def look(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -> View:
     session = slot.session
     facts = fresh_facts(slot, world)
     opening = opening_of(session, world, rules, ledger)
+    entries = ledger.entries_of(sorted(opening.book.positions))
     said, remarks = _checked(world.counsel.before(slot), facts)
     return View(
         slot=slot,
         facts=facts,
         ruling=trading_state(ledger.equity_history(session.day), rules.preferences, open_halt=_open_halt(ledger)),
-        portfolio=portfolio_of(opening, ledger.entries_of(sorted(opening.book.positions)), session.day),
+        portfolio=portfolio_of(opening, entries, session.day, ratios=_ratios(entries, session, world)),
         mind=ledger.mind(slot.at),
         said=said,
         lessons=ledger.lessons(slot.at),
@@ -132,6 +134,15 @@ def _carried(session: Session, ledger: LedgerSession) -> SessionClose | None:
             hint=f"go on from {XNYS.next(before.session).day}, or begin a fresh backtest",
         )
     return before
+
+
+def _ratios(entries: Mapping[str, Intent], session: Session, world: World) -> Mapping[str, Decimal]:
+    """By symbol held, the product of the splits since it was entered."""
+    if not entries:
+        return {}
+    first = min(intent.session for intent in entries.values())
+    actions = [row for day in XNYS.sessions(first, session.day) for row in world.facts.actions(day.day)]
+    return ratios_since(entries, actions, session.day)
 
 
 def _open_halt(ledger: LedgerSession) -> str | None:

@@ -111,7 +111,7 @@ def _opinions(
 ) -> tuple[tuple[Key, ...], tuple[Vote, ...]]:
     """The trader's choice and the personas' votes, asked side by side."""
     facts, mind, said, at = view.facts, grown.advanced.mind, view.said, view.slot.at
-    trader = trader_ask(grown.candidates, facts, mind, said.stance, budget=budget, as_of=at)
+    trader = trader_ask(grown.candidates, facts, mind, said.stance, budget=budget, as_of=at, lessons=view.lessons)
     cases = [argued.case for argued in said.cases]
     voters = vote_asks(
         rules.agents.personas,

@@ -5,7 +5,7 @@ Nothing is chosen by silence: without an answer the choice is empty.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -17,10 +17,13 @@ from trading_assets.briefs.roles import ReadingId, Sentence
 from trading_assets.plans.model import Candidate, PlanSide
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, Role
 from trading_assets.theses.council_words import Listed, Outside, Share, Words, sentence
+from trading_assets.theses.memory.model import Lesson
+from trading_assets.theses.memory.records import TrackRecord, track_records
 from trading_assets.theses.model import Mind, Stance, Status
 from trading_assets.theses.stance import market_view
 
 Key = tuple[str, str, str]
+Records = Mapping[tuple[str, str], TrackRecord]
 NOMINEES_MAX = 40
 REASONS_MAX = 3
 
@@ -29,7 +32,8 @@ class Nominee(Words):
     """A setup on the list: what it is, how sure its thesis is, and what it may gain and lose.
 
     `reward_to_risk` is what a share gains at the target over what it loses at the stop, `risk_fraction` that loss over the entry.
-    The legs of a hedge carry the same `pair`; both trade, or neither.
+    The legs of a hedge carry the same `pair`; both trade, or neither. The record is that of closed trades of the strategy in the
+    view: how many, and what one earned on average in multiples of its risk, shrunk towards nothing.
     """
 
     id: ReadingId
@@ -45,6 +49,8 @@ class Nominee(Words):
     flat_by_close: bool
     pair: str | None
     asked_for: bool
+    record_trades: int
+    record_expectancy_r: float | None
     says: tuple[Outside, ...]
 
 
@@ -121,14 +127,15 @@ def trader_ask(
     *,
     budget: Budget,
     as_of: datetime,
+    lessons: Sequence[Lesson] = (),
 ) -> Ask[TraderInputs, Choice]:
-    """The trader's question about the candidates."""
+    """The trader's question about the candidates, with what trades like them earned as far as it was known at `as_of`."""
     inputs = TraderInputs(
         session=facts.session or as_of.date(),
         market_view=view.view if (view := market_view(facts)) else None,
         stance=stance.stance if stance else None,
         stance_size_fraction=stance.size_fraction if stance else None,
-        candidates=nominees(candidates, mind),
+        candidates=nominees(candidates, mind, track_records(lessons, as_of=as_of) if lessons else {}),
     )
     return Ask(TRADER, inputs, budget, as_of)
 
@@ -141,7 +148,7 @@ def choice_of(ask: Ask[TraderInputs, Choice], answer: Answer[Choice] | Abstentio
     return tuple(keys[id_] for id_ in answer.value.chosen)
 
 
-def nominees(candidates: Sequence[Candidate], mind: Mind) -> tuple[Nominee, ...]:
+def nominees(candidates: Sequence[Candidate], mind: Mind, records: Records | None = None) -> tuple[Nominee, ...]:
     """The candidates as a closed list, sorted by key; where there are more than a prompt holds, the surest ones.
 
     A candidate that is left out gets neither choice nor vote, and so does not trade.
@@ -165,6 +172,8 @@ def nominees(candidates: Sequence[Candidate], mind: Mind) -> tuple[Nominee, ...]
             flat_by_close=one.flat_by_close,
             pair=pairs.get(one.pair),
             asked_for=bool(one.proposal),
+            record_trades=record.n if (record := (records or {}).get((one.strategy, one.view))) else 0,
+            record_expectancy_r=record.expectancy if record else None,
             says=one.reasons[:REASONS_MAX],
         )
         for number, one in enumerate(listed, 1)

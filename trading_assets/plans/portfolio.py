@@ -64,7 +64,7 @@ class Portfolio:
 
     def committed(self, symbol: str) -> Decimal:
         """Value held plus notional pending in one symbol."""
-        held = self.holdings[symbol].value if symbol in self.holdings else Decimal(0)
+        held = abs(self.holdings[symbol].value) if symbol in self.holdings else Decimal(0)
         return held + sum((p.notional for p in self.pending if p.symbol == symbol), Decimal(0))
 
     @property

@@ -46,7 +46,7 @@ class BudgetSettings(Strict):
     decision_usd: Dollars = 0.05
     day_usd: Dollars = 5.0
     backfill_usd: Dollars = 20.0
-    calls_per_decision_max: Annotated[int, Field(ge=1, le=100)] = 8
+    calls_per_decision_max: Annotated[int, Field(ge=1, le=100)] = 40
     output_tokens_max: Annotated[int, Field(ge=64, le=32_000)] = 2_000
     output_tokens_min: Annotated[int, Field(ge=16, le=4_000)] = 300
 

@@ -52,7 +52,7 @@ def opinion_assets(lane: str) -> Sequence[Any]:
                 lambda session: budget_of(session, rules.settings.decisions.slots[0]),
                 agents=rules.agents,
                 strategies=rules.settings.decisions.strategies,
-                skills=skills,
+                skills=skills or desk.skills().take(),
                 within=rules.agents.patience if len(facts) == 1 else None,
             )
         for table in OPINIONS:

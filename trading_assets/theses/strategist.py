@@ -24,6 +24,7 @@ from trading_assets.theses.arithmetic import last_words
 from trading_assets.theses.council_words import MARKET_SHARE, Listed, Named, Outside, Share, Signed, Words
 from trading_assets.theses.debate import balance
 from trading_assets.theses.memory.model import Grade, Lesson
+from trading_assets.theses.memory.recall import recall
 from trading_assets.theses.model import (
     Argued,
     Bucket,
@@ -97,7 +98,7 @@ class LiveThesis(Words):
 
 
 class LessonTold(Words):
-    """What a closed trade in the same symbol taught."""
+    """What a closed trade in the same symbol or regime taught."""
 
     grade: Grade
     direction: Direction
@@ -235,7 +236,7 @@ def strategist_ask(
                 narrative=told.get(symbol),
                 mind=mind,
                 held=symbol in portfolio_symbols,
-                lessons=_lessons(learnt, symbol),
+                lessons=_lessons(learnt, symbol, facts.symbols[symbol].view, as_of),
                 as_of=as_of,
             )
             for symbol in symbols
@@ -349,11 +350,14 @@ def _live(thesis: Thesis, as_of: datetime) -> LiveThesis:
     )
 
 
-def _lessons(learnt: Sequence[Lesson], symbol: str) -> tuple[LessonTold, ...]:
-    own = sorted((lesson for lesson in learnt if lesson.symbol == symbol), key=lambda one: (one.resolved_at, one.id))
+def _lessons(learnt: Sequence[Lesson], symbol: str, view: str, as_of: datetime) -> tuple[LessonTold, ...]:
+    """The lessons nearest to the symbol and its regime: recent, unusual, alike."""
+    if not learnt:
+        return ()
+    near = recall(learnt, symbol=symbol, strategy="", regime=view, as_of=as_of, limit=LESSONS_MAX)
     return tuple(
         LessonTold(grade=lesson.grade, direction=lesson.direction, says=_unnamed(lesson.lesson, symbol))
-        for lesson in reversed(own[-LESSONS_MAX:])
+        for lesson in near
     )
 
 

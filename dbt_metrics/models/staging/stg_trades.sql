@@ -17,7 +17,7 @@ with trades as (
         sessions_held,
         exit_reason,
         cast(quantity * entry_price as decimal(18, 4)) as entry_value_usd,
-        cast(quantity * (entry_price - stop_price) as decimal(18, 4)) as planned_risk_usd
+        cast(quantity * abs(entry_price - stop_price) as decimal(18, 4)) as planned_risk_usd
     from {{ source('raw', 'trades') }}
 )
 
