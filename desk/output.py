@@ -27,13 +27,13 @@ def show(data: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; the first column is left-aligned, the others right."""
+    """A table on stdout; the first column is left-aligned and never cut, the others are right-aligned."""
     from rich.console import Console
     from rich.table import Table
 
     drawn = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if index == 0 else "right")
+        drawn.add_column(column, justify="left" if index == 0 else "right", no_wrap=index == 0)
     for row in rows:
         drawn.add_row(*row)
     Console().print(drawn)

@@ -7,7 +7,7 @@ that is not computed, or cannot be stated like this, goes into `EXCEPTIONS` with
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -207,7 +207,11 @@ def _said(slot: Slot, world: World, ledger: LedgerSession) -> str:
 
 @cache
 def _rules() -> Rules:
-    return rules()
+    """The project's own rules over the made symbols."""
+    given = rules()
+    instruments = tuple(Instrument(symbol=symbol, sector=f"Sector {symbol}") for symbol in SYMBOLS)
+    market = given.settings.market.model_copy(update={"instruments": instruments})
+    return replace(given, settings=given.settings.model_copy(update={"market": market}))
 
 
 @cache

@@ -158,7 +158,7 @@ def test_rules_that_answer_against_their_own_check_stop_the_rules_reasoner_too()
 # Who is not waited for
 
 
-@pytest.mark.fault(40)
+@pytest.mark.fault(90)
 def test_an_agent_that_takes_ten_minutes_is_left_alone_and_its_rules_answer(council: Desk) -> None:
     reasoner = warmed(council)
     council.server.script("anthropic", answering(by_skill(*ROLES), 0.0, instead={"owl": hang(600)}))

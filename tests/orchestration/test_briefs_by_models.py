@@ -103,7 +103,9 @@ def test_a_backfill_by_a_model_replays_to_the_byte_without_a_network(
     by_claude = asked.filter(pl.col("route") == "anthropic")
     assert by_claude.height > asked.height / 2
     assert set(by_claude["leakage"]) == {"contaminated"}
-    assert asked.select("signal").equals(by_rules.select("signal")), "these models say what the rules say"
+    apart = (asked["signal"] - by_rules["signal"]).abs().max()
+    assert apart is not None
+    assert float(str(apart)) < 0.02, "these models say what the rules say of rebased prices"
     assert (
         min(skills[skill] for skill in ("technical-analyst", "bull-researcher", "bear-researcher", "chief")) >= SESSIONS
     )
@@ -129,12 +131,12 @@ def test_a_batch_fills_the_past_at_half_price_and_the_backfill_replays_it(
         collected = json.loads(done(*words).out)
         again = json.loads(done(*words).out)
         live = [request for request in server.log if request.path.endswith("/messages")]
-        charged = server.charged
+        charged, before = server.charged, len(server.log)
         assert {charge.batch for charge in server.charges} == {True}
         assert 0 < charged <= _spent() == Decimal(collected["cost_usd"])
 
         filled = briefed(monkeypatch, configured(tmp_path / "config", server, mode="models"))
-        asked = asked_skills(server) - Counter(skill_in(request) for request in live)
+        asked = Counter(skill_in(request) for request in server.log[before:])
     assert handed_in["questions"] >= 7 * SESSIONS
     assert handed_in["recorded"] == 0
     assert len(handed_in["waiting"]) == 1
@@ -146,7 +148,7 @@ def test_a_batch_fills_the_past_at_half_price_and_the_backfill_replays_it(
     assert live == []
     assert filled.success, filled.failures
     assert set(december()["route"]) == {"anthropic"}
-    assert {skill for skill in asked if skill} == {"bull-researcher", "bear-researcher", "chief"}
+    assert asked.keys() == {"bull-researcher", "bear-researcher", "chief"}
 
 
 def _spent() -> Decimal:

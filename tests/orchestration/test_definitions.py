@@ -13,6 +13,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, Asset
 from resources.desk import LANES
 from trading_assets.core.settings import PROJECT
 from trading_assets.definitions import defs
+from trading_assets.execution.lanes import DECIDED
 from trading_assets.partitions import KNOWN_BEFORE, SESSIONS
 
 ANSWERS = Path(__file__).with_name("answers")
@@ -154,7 +155,7 @@ def test_the_desks_jobs_touch_no_backtest_and_the_other_way_round() -> None:
 
 
 def test_the_decide_job_makes_exactly_what_a_slot_decides() -> None:
-    assert keys_of("decide") == {f"desk/{name}" for name in ("theses", "trade_plans", "verdicts", "orders")}
+    assert keys_of("decide") == {f"desk/{table.name}" for table in DECIDED}
 
 
 def checks_of(job: str) -> set[str]:

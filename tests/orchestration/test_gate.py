@@ -12,7 +12,6 @@ import pytest
 from desk.runner import Outcome, run_job
 from resources.desk import BACKTEST, DESK, DeskResource
 from tests.orchestration.homes import AFTER_EVERYTHING, desk, done, living_in
-from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import Home
@@ -21,6 +20,7 @@ from trading_assets.execution.lanes import BOOKED, DECIDED
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.theses.model import OPINIONS
 
 SPOILT, NEXT = date(2012, 12, 27), date(2012, 12, 28)
 ONE = Span(SPOILT, SPOILT)
@@ -170,7 +170,7 @@ def test_a_selection_of_features_is_made_without_the_bars_being_judged_again(
 
 def test_the_briefs_of_a_day_without_facts_before_it_are_refused(own_quarter: Home) -> None:
     day = Span(date(2011, 6, 1), date(2011, 6, 1))
-    outcome = run_job("premarket", day, selection=[key_of(ANALYST_BRIEFS, DESK)])
+    outcome = run_job("premarket", day, selection=[key_of(table, DESK) for table in OPINIONS])
     assert not outcome.success
     assert "there are no facts before 2011-06-01" in outcome.failures[0]
     assert "2011-05-31" in outcome.failures[0]

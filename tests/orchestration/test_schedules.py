@@ -20,7 +20,6 @@ from schedules.day import (
     premarket_schedule,
 )
 from tests.orchestration.homes import AFTER_EVERYTHING
-from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.catalog import key_of
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.ports import GateRecord, Span
@@ -29,6 +28,7 @@ from trading_assets.definitions import defs
 from trading_assets.jobs import DOCUMENTS, FACTS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.partitions import SESSIONS
+from trading_assets.theses.model import OPINIONS
 
 DAYS = st.dates(date(1990, 1, 3), date(2028, 12, 28))
 MORNING, AFTERNOON = time(8, 30), time(16, 20)
@@ -126,7 +126,7 @@ def test_missing_facts_are_asked_for_again_at_every_tick(home: Home, moment: str
 def test_facts_that_passed_are_followed_by_the_documents_and_briefs_of_the_session_itself(quarter: Home) -> None:
     request = asked(morning("2012-12-31", "08:30"))
     assert request.partition_key == "2012-12-31"
-    assert request.asset_selection == [*DOCUMENTS, key_of(ANALYST_BRIEFS, DESK)]
+    assert request.asset_selection == [*DOCUMENTS, *(key_of(table, DESK) for table in OPINIONS)]
 
 
 def test_a_gate_that_failed_asks_for_the_facts_again(own_quarter: Home) -> None:

@@ -18,13 +18,13 @@ from trading_assets.reasoning.settings import BudgetSettings
 
 def test_the_desks_budget_is_that_of_its_settings() -> None:
     made = desk_budget(BudgetSettings(), decision="desk/2026-11-20/09:30", day=TODAY)
-    assert made == budget(decision_usd="0.05", day_usd="5", calls_max=8)
+    assert made == budget(decision_usd="0.05", day_usd="5", calls_max=40)
 
 
 def test_a_backfills_budget_has_a_cap_of_its_own() -> None:
     made = backfill_budget(BudgetSettings(), decision="d", day=TODAY, backfill="walk-1")
     assert [(p.name, p.cap_usd, p.calls_max) for p in made.pockets] == [
-        ("decision:d@walk-1", Decimal("0.05"), 8),
+        ("decision:d@walk-1", Decimal("0.05"), 40),
         ("backfill:walk-1", Decimal(20), None),
     ]
     assert (made.lane, made.backfill) == ("backtest", "walk-1")
