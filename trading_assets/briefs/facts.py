@@ -31,11 +31,9 @@ FACT_TABLES: tuple[Table, ...] = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BRE
 # What a decision can do without: a desk without news, macro series or intraday bars has no rows of them.
 CONTEXT_TABLES: tuple[Table, ...] = (NEWS, MACRO_SERIES, CORRELATIONS, LIQUIDITY_REGIMES, INTRADAY_FEATURES)
 # Ten sessions of news span three weeks at worst (2001-09), macro series 90 days; a few days more cover closed ones.
-# Corporate actions reach back over any position's life.
 _REACH = {
     NEWS.name: timedelta(days=28),
     MACRO_SERIES.name: timedelta(days=97),
-    CORPORATE_ACTIONS.name: timedelta(days=400),
 }
 
 
@@ -105,7 +103,11 @@ class FactBook:
         self._indicators = BySession(frames[INDICATORS.name])
         self._breadth = BySession(frames[BREADTH.name])
         self._regimes = BySession(frames[REGIME_LABELS.name])
-        self._actions = frames[CORPORATE_ACTIONS.name].rows(named=True)
+        self._actions, self._splits = dict[date, list[Row]](), dict[str, list[Row]]()
+        for row in frames[CORPORATE_ACTIONS.name].rows(named=True):
+            self._actions.setdefault(row["session"], []).append(row)
+            if row["kind"] == "split":
+                self._splits.setdefault(row["symbol"], []).append(row)
         self._correlations = BySession(frames.get(CORRELATIONS.name))
         self._liquidity = BySession(frames.get(LIQUIDITY_REGIMES.name))
         self._news = NewsRows(frames.get(NEWS.name))
@@ -115,13 +117,13 @@ class FactBook:
     @classmethod
     def load(cls, lake: Lake, span: Span, *, as_of: datetime) -> FactBook:
         """Facts for decisions in the span: its sessions, and before the first as far as each table is looked back on."""
-        tables = (*FACT_TABLES, *CONTEXT_TABLES)
-        return cls(
-            {
-                t.name: lake.read(t, as_of=as_of, first=span.first - _REACH.get(t.name, BEFORE_FIRST), last=span.last)
-                for t in tables
-            }
-        )
+        frames = {
+            t.name: lake.read(t, as_of=as_of, first=span.first - _REACH.get(t.name, BEFORE_FIRST), last=span.last)
+            for t in (*FACT_TABLES, *CONTEXT_TABLES)
+            if t is not CORPORATE_ACTIONS
+        }
+        # A book may have lived through every split there ever was.
+        return cls({**frames, CORPORATE_ACTIONS.name: lake.read(CORPORATE_ACTIONS, as_of=as_of, last=span.last)})
 
     def at(self, as_of: datetime) -> Facts:
         """The cut at one moment."""
@@ -154,7 +156,11 @@ class FactBook:
 
     def actions(self, session: date) -> Sequence[Row]:
         """Corporate actions with that ex-date."""
-        return [row for row in self._actions if row["session"] == session]
+        return self._actions.get(session, [])
+
+    def splits_until(self, session: date) -> Sequence[Row]:
+        """Every split that took effect up to a session, whatever its symbol."""
+        return [row for of in self._splits.values() for row in of if row["session"] <= session]
 
     def _symbol(self, bar: Row, session: date, regimes: Mapping[str, Row], as_of: datetime) -> SymbolFacts:
         symbol = bar["symbol"]
@@ -173,8 +179,7 @@ class FactBook:
 
     def _split_since(self, symbol: str, session: date, as_of: datetime) -> Decimal:
         ratio = Decimal(1)
-        for row in self._actions:
-            in_force = row["session"] > session and row["knowable_at"] <= as_of
-            if row["symbol"] == symbol and row["kind"] == "split" and in_force:
+        for row in self._splits.get(symbol, ()):
+            if row["session"] > session and row["knowable_at"] <= as_of:
                 ratio *= share_ratio(row["ratio"])
         return ratio

@@ -97,7 +97,7 @@ class BacktestWalk:
         for session in sessions:
             with self.lane.ledger.session() as ledger:
                 results = list(walk_session(session, world, self.lane.rules, ledger))
-            learn(session, self.lane.ledger, self.lane.lake, world.counsel)
+            learn(session, self.lane.ledger, world)
             for result in results:
                 _collect(self._rows, result)
                 self.mind = result.mind or self.mind
@@ -160,7 +160,7 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
     if slot.is_first:
         _settle_up_to(lane, XNYS.previous(day).day)
     world = load_world(lane, Span(day, day), as_of=slot.at)
-    learn(XNYS.previous(day), lane.ledger, lane.lake, world.counsel)
+    learn(XNYS.previous(day), lane.ledger, world)
     thoughts = None
     if awake(slot, world, lane.rules):
         with lane.ledger.reading() as ledger:
@@ -223,7 +223,7 @@ def _settle_up_to(lane: Lane, last: date) -> None:
         for session in pending:
             with lane.ledger.session() as ledger:
                 settle_session(session, world, lane.rules, ledger)
-            learn(session, lane.ledger, lane.lake, lane.counsel)
+            learn(session, lane.ledger, world)
 
 
 def _learned_in(ledger: LedgerSession, span: Span) -> list[Lesson]:
