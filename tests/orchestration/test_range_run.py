@@ -23,7 +23,10 @@ from trading_assets.execution.lanes import BOOKED, DECIDED
 from trading_assets.execution.model import ACCOUNT, FILLS, TRADES
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.plans.model import TRADE_PLANS, VOTES
 from trading_assets.regimes.model import REGIME_LABELS
+from trading_assets.theses.memory.model import LESSONS
+from trading_assets.theses.model import THESES
 
 WALKED = {session.key for session in XNYS.sessions(QUARTER.first, QUARTER.last)}
 STORED = {session.key for session in XNYS.sessions(HISTORY.first, HISTORY.last)}
@@ -162,3 +165,28 @@ def test_a_shorter_book_is_compared_with_buy_and_hold_of_its_own_life(own_quarte
     sessions = rows(ACCOUNT, BACKTEST)["session"]
     assert (sessions[0], sessions[-1]) == (date(2012, 11, 1), date(2012, 11, 30))
     assert rows(BENCHMARK, BACKTEST)["session"].to_list() == sessions.to_list()
+
+
+def test_the_thesis_graph_is_a_picture_on_its_asset_and_in_the_report(
+    quarter: Home, instance: dg.DagsterInstance
+) -> None:
+    event = instance.get_latest_materialization_event(key_of(THESES, BACKTEST))
+    assert event is not None
+    shown = event.asset_materialization
+    assert shown is not None
+    assert "data:image/png;base64," in str(shown.metadata["graph"].value)
+    (picture,) = (quarter.root / "reports" / BACKTEST).glob("*/theses.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_thought_of_a_walk_stands_in_the_lake(quarter: Home) -> None:
+    """From a fill back to its plan, votes, thesis, briefs: what `desk trace` walks."""
+    del quarter
+    plans = rows(TRADE_PLANS, BACKTEST).filter(pl.col("action") == "enter")
+    theses, votes = rows(THESES, BACKTEST), rows(VOTES, BACKTEST)
+    assert plans.height > 0
+    assert set(plans["thesis_id"]) <= set(theses["thesis_id"])
+    cast = votes.filter(pl.col("outcome") == "planned").select("session", "slot", "strategy", "symbol").unique()
+    assert cast.height == plans.select("session", "slot", "strategy", "symbol").unique().height
+    lessons, trades = rows(LESSONS, BACKTEST), rows(TRADES, BACKTEST)
+    assert set(lessons["lesson_id"]) == set(trades["trade_id"])
