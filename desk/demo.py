@@ -24,4 +24,6 @@ def run_demo(*, as_json: bool) -> None:
     finish(run_job(INGEST, HISTORY, config=ingest_config("embedded"), label="ingest"))
     finish(walk_range(WALK, fresh=True, config=ingest_config("embedded")))
     show_summary(BACKTEST, as_json=as_json)
-    say(f"done in {time.monotonic() - begun:.1f} s; `make ui` shows every step, `desk trace --last` what stands behind a fill")
+    say(
+        f"done in {time.monotonic() - begun:.1f} s; `make ui` shows every step, `desk trace --last` what stands behind a fill"
+    )

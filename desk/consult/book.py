@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from desk.consult.market import Rows
@@ -19,6 +19,9 @@ from trading_assets.execution.model import FILLS, TRADES
 from trading_assets.plans.guide import Row
 from trading_assets.plans.model import TRADE_PLANS, VOTES
 from trading_assets.signatures.model import VERDICTS
+from trading_assets.theses.memory.model import Lesson
+from trading_assets.theses.memory.recall import short_term
+from trading_assets.theses.memory.records import track_records
 from trading_assets.theses.model import STANCES, THESES, THESIS_EVENTS
 
 _ACTIONS = ("enter", "add", "trim", "exit")
@@ -150,10 +153,28 @@ def lessons(desk: Desk, wanted: Past) -> Found:
     """What closed trades taught, the newest first."""
     with desk.ledger() as ledger:
         known = ledger.lessons(desk.now)
-    held = [lesson for lesson in reversed(known) if wanted.symbol in (None, lesson.symbol)]
+    held = (
+        short_term(known, symbol=wanted.symbol, as_of=desk.now, limit=wanted.rows)
+        if wanted.symbol
+        else tuple(reversed(known))
+    )
     columns = ("session", "symbol", "strategy", "regime", "direction", "grade", "pnl", "return_fraction", "exit_reason")
     shown = [row(lesson.model_dump(), *columns, quoted=(lesson.lesson,)) for lesson in held]
-    return found(shown, most=wanted.rows, empty=f"book {desk.lane} has learnt no lesson yet")
+    note = "" if wanted.symbol else _records(known, desk.now)
+    return found(shown, most=wanted.rows, empty=f"book {desk.lane} has learnt no lesson yet", note=note)
+
+
+def _records(known: Sequence[Lesson], now: datetime) -> str:
+    """What each strategy earned in each regime, shrunk towards nothing."""
+    told = (
+        f"{strategy} in {regime}: {record.n} trades, win rate {record.win_rate:.2f}, {_expected(record.expectancy)}"
+        for (strategy, regime), record in track_records(known, as_of=now).items()
+    )
+    return "; ".join(told)
+
+
+def _expected(expectancy: float | None) -> str:
+    return "no planned risk" if expectancy is None else f"{expectancy:+.2f} R a trade"
 
 
 def journal(desk: Desk, wanted: Entries) -> Found:

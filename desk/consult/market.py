@@ -16,8 +16,10 @@ from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.documents.model import NEWS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, MARKET, REGIME_LABELS
+from trading_assets.theses.memory.records import regime_history
 
 NEWS_SESSIONS = 10
+_QUARTER = 63
 Rows = Annotated[int, Field(ge=1, le=30)]
 _KEYS = frozenset({"session", "symbol", "knowable_at"})
 
@@ -98,7 +100,18 @@ def regimes(desk: Desk, wanted: Labels) -> Found:
     shown = [row(each, *columns) for each in reversed(held[-wanted.rows :])]
     shown += [row({**each, "liquidity": each["regime"]}, "session", "symbol", "liquidity", "since") for each in liquid]
     other = f"no regime of {wanted.symbol} is known; {MARKET} names the whole market"
-    return found(shown, empty=other, note="newest first")
+    return found(shown, empty=other, note=_past(desk, wanted.symbol) or "newest first")
+
+
+def _past(desk: Desk, symbol: str) -> str:
+    """How long the regime lasts and what came before it, as far as a quarter of a year reaches back."""
+    first = desk.since(REGIME_LABELS, _QUARTER)
+    rows = desk.rows(REGIME_LABELS, facts=True, first=first, symbols=[symbol])
+    past = regime_history(rows, symbol=symbol, as_of=desk.now)
+    if past is None:
+        return ""
+    before = ", ".join(f"{regime} from {session}" for session, regime in past.changes)
+    return f"newest first; {past.regime} for {past.sessions} sessions; in the last {_QUARTER} sessions: {before}"
 
 
 def breadth(desk: Desk, wanted: Newest) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -152,6 +153,17 @@ def test_trades_are_newest_first_with_their_sum(root: Path) -> None:
 def test_lessons_are_those_of_the_ledger(root: Path) -> None:
     assert quoted("lessons", symbol="AAA", rows=1) == ["The plan was followed."]
     assert f"session={LIVED[2]}" in cells("lessons")[0]
+
+
+def test_lessons_come_with_the_record_of_each_strategy_in_its_regime(root: Path) -> None:
+    note = look("lessons").note
+    assert re.search(r"\w+ in \w+: \d+ trades, win rate 0\.\d\d, ([+-]\d\.\d\d R a trade|no planned risk)", note)
+
+
+def test_a_symbols_regime_comes_with_its_past(root: Path) -> None:
+    assert re.search(
+        r"\w+ for \d+ sessions; in the last 63 sessions: \w+ from \d{4}-\d\d-\d\d", look("regimes", symbol="IBM").note
+    )
 
 
 def test_the_journal_is_chosen_by_session_kind_and_symbol(root: Path) -> None:
