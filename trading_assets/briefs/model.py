@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, Column, Table
 from trading_assets.reasoning.model import Leakage
+from trading_assets.reasoning.origin import ORIGIN
 
 
 class Evidence(BaseModel):
@@ -51,10 +52,7 @@ ANALYST_BRIEFS = Table(
         Column("confidence", "number", "0 to 1."),
         Column("reasons", "text", "JSON list of sentences."),
         Column("evidence", "text", "JSON list of citations: table, session, symbol, column, value."),
-        Column("route", "text", "Who reasoned: rules, or a model's route."),
-        Column("model", "text", "The model; empty for rules."),
-        Column("leakage", "text", "Could the model know what came later: clean, contaminated or unknown."),
-        Column("answer_key", "text", "The recorded answer in the ledger, with its cost; empty for rules."),
+        *ORIGIN,
         KNOWABLE_AT,
     ),
 )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trading_assets.core.ids import digest, short_id
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, SYMBOL, Column, Table
+from trading_assets.reasoning.origin import ORIGIN
 
 PlanAction = Literal["enter", "add", "trim", "exit"]
 PlanSide = Literal["long", "short"]
@@ -178,10 +179,7 @@ VOTES = Table(
         Column("outcome", "text", "planned, or why not."),
         Column("quantity_alone", "count", "Shares that it would have bought alone; 0 for pass."),
         Column("reason", "text", "One sentence."),
-        Column("route", "text", "Who reasoned: rules, or a model's route."),
-        Column("model", "text", "The model; empty for rules."),
-        Column("leakage", "text", "Could the model know what came later: clean, contaminated or unknown."),
-        Column("answer_key", "text", "The recorded answer in the ledger, with its cost; empty for rules."),
+        *ORIGIN,
         KNOWABLE_AT,
     ),
 )

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from trading_assets.briefs.model import ANALYST_BRIEFS
 from trading_assets.briefs.narratives.model import NARRATIVES
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, SYMBOL, Column, Table
+from trading_assets.reasoning.origin import ORIGIN
 
 Direction = Literal["long", "short"]
 Horizon = Literal["intraday", "swing", "position"]
@@ -195,12 +196,6 @@ class Case(_Value):
 
 _SLOT = Column("slot", "text", "Decision time, New York HH:MM.")
 _THESIS = Column("thesis_id", "text", "The thesis.")
-_ORIGIN = (
-    Column("route", "text", "Who reasoned: rules, or a model's route."),
-    Column("model", "text", "The model; empty for rules."),
-    Column("leakage", "text", "Could the model know what came later: clean, contaminated or unknown."),
-    Column("answer_key", "text", "The recorded answer in the ledger, with its cost; empty for rules."),
-)
 
 THESES = Table(
     name="theses",
@@ -292,7 +287,7 @@ DEBATES = Table(
         Column("strength", "number", "How strong the case is, 0 to 1."),
         Column("points", "text", "JSON list of sentences."),
         Column("evidence", "text", "JSON list of citations: table, session, symbol, column, value."),
-        *_ORIGIN,
+        *ORIGIN,
         KNOWABLE_AT,
     ),
 )
@@ -307,7 +302,7 @@ STANCES = Table(
         Column("size_fraction", "number", "Share of the usual size that new positions get, 0 to 1."),
         Column("strategies", "text", "JSON list of the strategies that may open."),
         Column("reasons", "text", "JSON list of sentences."),
-        *_ORIGIN,
+        *ORIGIN,
         KNOWABLE_AT,
     ),
 )

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from trading_assets.briefs.model import Evidence
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, Column, Table
+from trading_assets.reasoning.origin import ORIGIN
 
 Stage = Literal["nascent", "emerging", "peak", "declining", "dead"]
 Edge = Literal["high", "medium", "low", "none"]
@@ -60,10 +61,7 @@ NARRATIVES = Table(
         Column("edge", "text", "What is left to gain from it: high, medium, low or none."),
         Column("items", "count", "Headlines that it was made from."),
         Column("evidence", "text", "JSON list of citations: table, session, symbol, column, value."),
-        Column("route", "text", "Who reasoned: rules, or a model's route."),
-        Column("model", "text", "The model; empty for rules."),
-        Column("leakage", "text", "Could the model know what came later: clean, contaminated or unknown."),
-        Column("answer_key", "text", "The recorded answer in the ledger, with its cost; empty for rules."),
+        *ORIGIN,
         KNOWABLE_AT,
     ),
 )

@@ -1,0 +1,10 @@
+"""Where a word came from: the four columns that every table of opinions ends with."""
+
+from trading_assets.core.tables import Column
+
+ORIGIN = (
+    Column("route", "text", "Who reasoned: rules, or a model's route."),
+    Column("model", "text", "The model; empty for rules."),
+    Column("leakage", "text", "Could the model know what came later: clean, contaminated or unknown."),
+    Column("answer_key", "text", "The recorded answer in the ledger, with its cost; empty for rules."),
+)
