@@ -146,7 +146,7 @@ def test_the_cycle_goes_on_without_an_agent_that_fails_and_says_so_in_the_journa
     agent = skill.removesuffix("-analyst")
     assert any(agent in title and "rules" in title for title in told), told
     kept = {row["agent"] for row in thought.rows[SILENCES.name]}
-    assert kept == ({agent} if skill not in {"strategist", "trader", "macro-persona"} else set())
+    assert agent in kept or skill in {"strategist", "trader", "macro-persona"}
 
 
 @pytest.mark.parametrize("bad", [foreign, obeying, certain], ids=["foreign symbol", "injected words", "always certain"])
