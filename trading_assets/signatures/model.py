@@ -1,5 +1,6 @@
 """What a signer says of a plan."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,3 +58,25 @@ VERDICTS = Table(
         KNOWABLE_AT,
     ),
 )
+
+
+Signer = Literal["risk_gate", "fact_checker", "double_checker"]
+SIGNERS: tuple[Signer, ...] = ("risk_gate", "fact_checker", "double_checker")
+
+
+class Seal(BaseModel):
+    """A signer's HMAC over one intent. It says: this plan, this quantity, under these limits, until then; and nothing else.
+
+    `mac` is the hex HMAC-SHA256, by the signer's own key, over the canonical JSON of all other fields.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    signer: Signer
+    intent_id: str
+    plan_digest: str
+    quantity: Annotated[int, Field(ge=1)]
+    limits_hash: str
+    signed_at: datetime
+    expires_at: datetime
+    mac: str

@@ -1,6 +1,21 @@
 """Tables of the ledger, grouped by what they keep; this package is their whole surface."""
 
 from resources.ledger.schema.columns import CALL_PLACES, METADATA, CallUsd, Usd
+from resources.ledger.schema.dispatch import (
+    ADOPTIONS,
+    CONTRACTS,
+    EXECUTION_FEES,
+    EXECUTIONS,
+    FOREIGN_ORDERS,
+    INTENT_HISTORY,
+    INTENT_STATES,
+    LEGS,
+    PAGES,
+    PERM_IDS,
+    PERMITS,
+    SEALS,
+    SNAPSHOTS,
+)
 from resources.ledger.schema.memory import LESSONS, MINDS, PROPOSALS
 from resources.ledger.schema.models import (
     ANSWERS,
@@ -34,10 +49,11 @@ from resources.ledger.schema.state import (
 )
 from resources.ledger.schema.talk import CURSORS, JOURNAL, LISTENERS, MESSAGES
 
-HEAD = "0003"
+HEAD = "0004"
 
 __all__ = [
     "ACKNOWLEDGEMENTS",
+    "ADOPTIONS",
     "AGENT_HEALTH",
     "ANSWERS",
     "APP_STATE",
@@ -45,19 +61,26 @@ __all__ = [
     "BREAKERS",
     "CALL_PLACES",
     "CLOSES",
+    "CONTRACTS",
     "CURSORS",
     "DECISIONS",
     "DIVIDENDS",
     "EVALUATIONS",
+    "EXECUTIONS",
+    "EXECUTION_FEES",
     "EXPERIMENTS",
     "FILLS",
+    "FOREIGN_ORDERS",
     "GATES",
     "HALTS",
     "HEAD",
     "HEARTBEATS",
     "INTENTS",
+    "INTENT_HISTORY",
+    "INTENT_STATES",
     "JOURNAL",
     "LEASES",
+    "LEGS",
     "LESSONS",
     "LISTENERS",
     "MESSAGES",
@@ -65,12 +88,17 @@ __all__ = [
     "MINDS",
     "MODEL_CALLS",
     "ORDERS",
+    "PAGES",
     "PARAMETER_CHANGES",
+    "PERMITS",
+    "PERM_IDS",
     "POCKETS",
     "POSITIONS",
     "PROPOSALS",
     "RESERVATIONS",
+    "SEALS",
     "SIGNATURES",
+    "SNAPSHOTS",
     "CallUsd",
     "Usd",
 ]

@@ -33,15 +33,19 @@ from tests.resources.ledger.rows import fill_table
 NEVER, OF_A_BACKTEST, OF_A_BACKTEST_OR_ARCHIVED = "never", "of a backtest", "of a backtest or archived"
 HISTORY = {
     "acknowledgements": OF_A_BACKTEST,
+    "adoptions": NEVER,
     "answers": NEVER,
     "closes": OF_A_BACKTEST,
     "decisions": OF_A_BACKTEST,
     "dividends": OF_A_BACKTEST,
     "evaluations": NEVER,
+    "execution_fees": NEVER,
+    "executions": NEVER,
     "experiments": NEVER,
     "fills": OF_A_BACKTEST,
     "gates": NEVER,
     "halts": OF_A_BACKTEST,
+    "intent_history": NEVER,
     "intents": OF_A_BACKTEST,
     "journal": OF_A_BACKTEST,
     "lessons": OF_A_BACKTEST,
@@ -50,7 +54,9 @@ HISTORY = {
     "model_calls": NEVER,
     "orders": OF_A_BACKTEST,
     "parameter_changes": NEVER,
+    "permits": NEVER,
     "proposals": OF_A_BACKTEST,
+    "seals": NEVER,
     "signatures": OF_A_BACKTEST,
 }
 # What is true now, and may be otherwise later.
@@ -59,13 +65,20 @@ STATE = {
     "app_state",
     "batches",
     "breakers",
+    "contracts",
     "cursors",
+    "foreign_orders",
     "heartbeats",
+    "intent_states",
     "leases",
+    "legs",
     "listeners",
+    "pages",
+    "perm_ids",
     "pockets",
     "positions",
     "reservations",
+    "snapshots",
 }
 DESK, BACKTEST = 1, 2
 MARK = "messages_archived_through"

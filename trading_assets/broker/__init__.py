@@ -1,0 +1,1 @@
+"""What an order is once it meets a broker: words, ports, life-cycle and reconciliation; pure, and known to both processes."""
