@@ -15,7 +15,7 @@ from resources.desk import LANES, DeskResource
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.messages import BUS_MESSAGES
 from trading_assets.core.tables import FACTS, Table
-from trading_assets.execution.lanes import BOOKED, DECIDED
+from trading_assets.execution.tables import BOOKED, DECIDED
 
 if TYPE_CHECKING:
     import duckdb

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from resources.ledger.store import SqlGateBook, SqlLedger
     from resources.llm.batches import Batches
     from resources.llm.reasoner import DeskReasoner
+    from trading_assets.broker.settings import ExecutionSettings
     from trading_assets.execution.rules import Rules
     from trading_assets.market.ports import MarketData
     from trading_assets.reasoning.model import Budget
@@ -78,7 +79,9 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The ledger of a lane; the desk's own journal is also written as files, a backtest's on demand."""
         from resources.ledger.store import SqlLedger
 
-        return SqlLedger(self.engine(lane), lane, self.journal_files(lane) if lane == DESK else None)
+        if lane != DESK:
+            return SqlLedger(self.engine(lane), lane)
+        return SqlLedger(self.engine(lane), lane, self.journal_files(lane), dispatches=self.execution().dispatches)
 
     def note_parameters(self, lane: str) -> int:
         """Records what changed in the configuration since the lane last ran, and returns how many settings did."""
@@ -105,6 +108,12 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         from resources.ledger.journal_files import JournalFiles
 
         return JournalFiles(self.home().journal(lane))
+
+    def execution(self) -> ExecutionSettings:
+        """`config/execution.yaml`."""
+        from trading_assets.broker.settings import load_execution
+
+        return load_execution(config_folder())
 
     def reasoning(self) -> ReasoningSettings:
         """`config/reasoning.yaml`."""
@@ -161,7 +170,7 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         preferences, limits_hash = load_preferences(config_folder() / "preferences.yaml")
         agents = load_agents(config_folder())
-        return Rules(lane, self.settings(), preferences, limits_hash, agents)
+        return Rules(lane, self.settings(), preferences, limits_hash, agents, self.execution())
 
     def market_data(
         self, provider: str | None = None, files_path: str | None = None, seed: int | None = None

@@ -11,7 +11,7 @@ from trading_assets.core.tables import Table
 from trading_assets.evaluation.assets import MODELS
 from trading_assets.evaluation.assets import REPORT as REPORT_ASSET
 from trading_assets.evaluation.model import BENCHMARK
-from trading_assets.execution.assets import BOOKED, DECIDED
+from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.features.model import BREADTH, CORRELATIONS, INDICATORS, INTRADAY_FEATURES, LIQUIDITY
 from trading_assets.market.documents.model import FILINGS, MACRO_SERIES, NEWS
 from trading_assets.market.model import CORPORATE_ACTIONS, CROSS_CHECK_BARS, DAILY_BARS, INTRADAY_BARS, QUOTE_BARS

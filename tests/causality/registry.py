@@ -29,10 +29,10 @@ from trading_assets.core.settings import PROJECT, Instrument
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.core.tables import Table
 from trading_assets.execution.cycle import decide_slot
-from trading_assets.execution.lanes import DECIDED
 from trading_assets.execution.looking import World
 from trading_assets.execution.ports import LedgerSession
 from trading_assets.execution.rules import Rules
+from trading_assets.execution.tables import DECIDED
 from trading_assets.features.breadth import breadth
 from trading_assets.features.correlations import correlations
 from trading_assets.features.indicators import indicator_panel

@@ -107,7 +107,7 @@ def limit(name: str, value: object) -> Callable[[str], str]:
 BROKEN = [
     pytest.param("settings.yaml", lambda t: t.replace("slot_grace", "slot_grase"), ["slot_grase_minutes"], id="typo"),
     pytest.param("settings.yaml", lambda t: t.replace("paper:", "paper"), ["settings.yaml"], id="no YAML"),
-    pytest.param("settings.yaml", lambda t: t.replace("mode: paper", "mode: live"), ["mode", "live"], id="mode"),
+    pytest.param("execution.yaml", lambda t: t.replace("mode: paper", "mode: live"), ["mode", "live"], id="mode"),
     pytest.param("preferences.yaml", limit("position_fraction_max", 1.5), ["position_fraction_max", "1.5"], id="limit"),
     pytest.param("preferences.yaml", limit("positions_max", -1), ["positions_max", "-1"], id="negative"),
     pytest.param(
@@ -128,9 +128,9 @@ def test_a_broken_configuration_stops_the_decision_and_names_the_key(
 
 
 def test_a_key_that_stands_twice_is_named(home: Home, tmp_path: Path) -> None:
-    config = with_file(tmp_path / "config", "settings.yaml", lambda text: text + "\nmode: paper\n")
+    config = with_file(tmp_path / "config", "settings.yaml", lambda text: text + "\npaper: {}\n")
     with living_in(home.root, config=config, clock="2012-12-31T09:31:00-05:00"):
-        assert "the key 'mode' stands twice" in refused(2, "decide").err
+        assert "the key 'paper' stands twice" in refused(2, "decide").err
 
 
 def test_a_broken_configuration_fails_a_run_in_the_same_words(own_quarter: Home, tmp_path: Path) -> None:

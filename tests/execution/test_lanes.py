@@ -37,7 +37,8 @@ from trading_assets.core.errors import DataNotReady, DuplicateDecision, GateClos
 from trading_assets.core.ports import GateRecord, Span
 from trading_assets.core.settings import PROJECT
 from trading_assets.core.slots import slots_of
-from trading_assets.execution.lanes import BOOKED, DECIDED, BacktestWalk, Lane, decide_due, due_or_refused, store_booked
+from trading_assets.execution.lanes import BacktestWalk, Lane, decide_due, due_or_refused, store_booked
+from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.market.model import DAILY_BARS
 
 SPRING = Span(date(2012, 3, 1), date(2012, 4, 30))

@@ -29,10 +29,11 @@ from trading_assets.core.settings import PROJECT, load_settings
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.core.tables import Table
 from trading_assets.execution.counsel import Counsel, Opinions
-from trading_assets.execution.lanes import BOOKED, DECIDED, BacktestWalk, Lane, store_booked
+from trading_assets.execution.lanes import BacktestWalk, Lane, store_booked
 from trading_assets.execution.looking import World
 from trading_assets.execution.opinions import opinions_from
 from trading_assets.execution.rules import Rules
+from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.features.breadth import breadth
 from trading_assets.features.indicators import indicator_panel
 from trading_assets.features.liquidity import liquidity

@@ -13,7 +13,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, Asset
 from resources.desk import LANES
 from trading_assets.core.settings import PROJECT
 from trading_assets.definitions import defs
-from trading_assets.execution.lanes import DECIDED
+from trading_assets.execution.tables import DECIDED
 from trading_assets.partitions import KNOWN_BEFORE, SESSIONS
 
 ANSWERS = Path(__file__).with_name("answers")

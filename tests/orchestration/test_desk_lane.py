@@ -20,8 +20,8 @@ from trading_assets.catalog import key_of
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import Home
 from trading_assets.definitions import defs
-from trading_assets.execution.lanes import BOOKED, DECIDED
 from trading_assets.execution.model import ACCOUNT
+from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.jobs import FACTS
 
 BEFORE, DAY, NEXT = date(2012, 10, 22), date(2012, 10, 23), date(2012, 10, 24)

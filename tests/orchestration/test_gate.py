@@ -16,7 +16,7 @@ from trading_assets.catalog import key_of
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import Home
 from trading_assets.core.tables import Table
-from trading_assets.execution.lanes import BOOKED, DECIDED
+from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import DAILY_BARS
 from trading_assets.regimes.model import REGIME_LABELS

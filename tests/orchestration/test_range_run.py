@@ -19,8 +19,8 @@ from trading_assets.core.settings import PROJECT, Home
 from trading_assets.core.tables import Table
 from trading_assets.definitions import defs
 from trading_assets.evaluation.model import BENCHMARK
-from trading_assets.execution.lanes import BOOKED, DECIDED
 from trading_assets.execution.model import ACCOUNT, FILLS, TRADES
+from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.plans.model import TRADE_PLANS, VOTES

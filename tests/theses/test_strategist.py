@@ -90,7 +90,7 @@ def told(*updates: Update) -> ThesisUpdates:
 def test_nobody_is_asked_about_nothing() -> None:
     assert asked() is None
     assert asked(voices(("technical", "AAA", 1.0))) is None
-    assert asked(argued=cases("ZZZ", 0.5, 0.1), believed=mind(thesis("YYY")), held=frozenset({"XXX"})) is None
+    assert asked(argued=cases("ZZZ", 0.5, 0.1), believed=mind(thesis("YYY")), held=frozenset({"WWW"})) is None
 
 
 def test_held_debated_and_believed_symbols_are_asked_about_in_order() -> None:

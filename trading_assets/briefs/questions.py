@@ -34,6 +34,7 @@ from trading_assets.briefs.settings import AgentsSettings, agent_of
 from trading_assets.core.errors import ConfigurationError
 from trading_assets.reasoning.baseline import by_rules
 from trading_assets.reasoning.model import Answer, Role
+from trading_assets.reasoning.origin import origin_of
 from trading_assets.reasoning.skills import SkillSet
 
 _SETTINGS = "config/agents.yaml: analysts"
@@ -145,10 +146,7 @@ def brief_of(analyst: AskedAnalyst, question: Question, answer: Answer[Any]) -> 
         confidence=opinion.confidence,
         reasons=opinion.reasons,
         evidence=question.cited(opinion.evidence),
-        route=answer.route,
-        model=answer.model,
-        leakage=answer.leakage,
-        answer_key=answer.key,
+        **origin_of(answer),
     )
 
 

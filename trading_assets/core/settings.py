@@ -155,7 +155,6 @@ class Paper(Strict):
 class Settings(Strict):
     """Everything in `config/settings.yaml`."""
 
-    mode: Literal["paper"]
     market: Market
     decisions: Decisions
     paper: Paper

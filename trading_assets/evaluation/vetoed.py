@@ -52,14 +52,18 @@ def veto_outcomes(
     """Every vetoed entry with what became of it within SESSIONS_MAX sessions, up to and including the session `last`.
 
     Args:
-        verdicts: Rows of VERDICTS.
+        verdicts: Rows of VERDICTS; a plan that several signers refused is one veto with all their controls.
         plans: Rows of TRADE_PLANS; a verdict without its plan is left out.
         bars: Rows of DAILY_BARS.
         actions: Rows of CORPORATE_ACTIONS.
         last: The last session that may be looked at.
         costs: The paper broker's.
     """
-    vetoes = verdicts.filter(pl.col("ruling") == "veto").select("session", "plan_id", "controls")
+    vetoes = (
+        verdicts.filter(pl.col("ruling") == "veto")
+        .group_by("session", "plan_id", maintain_order=True)
+        .agg(pl.col("controls").filter(pl.col("controls") != "").str.join(","))
+    )
     entries = plans.filter(pl.col("action") == "enter").join(vetoes, on=["session", "plan_id"], how="inner")
     if entries.is_empty():
         return ()

@@ -15,6 +15,7 @@ from resources.desk import BACKTEST, DESK, DeskResource
 from trading_assets.catalog import SINGLE_RUN, at_last_session, key_of, spec, stored
 from trading_assets.core.errors import DeskError
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
+from trading_assets.execution.tables import BOOKED, DECIDED, THOUGHT
 from trading_assets.features.model import INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.partitions import KNOWN_BEFORE, span_of
@@ -23,15 +24,12 @@ from trading_assets.regimes.model import REGIME_LABELS
 from trading_assets.signatures.model import VERDICTS
 from trading_assets.theses.assets import BACKFILL_TAG
 from trading_assets.theses.memory.model import LESSONS
-from trading_assets.theses.model import OPINIONS, THESES, THESIS_EDGES, THESIS_EVENTS, THESIS_SCORES
+from trading_assets.theses.model import OPINIONS, THESES
 
 if TYPE_CHECKING:
     from trading_assets.execution.lanes import Lane
     from trading_assets.theses.model import Mind
 
-THOUGHT = (THESES, THESIS_EVENTS, THESIS_EDGES, THESIS_SCORES)
-DECIDED = (*THOUGHT, VOTES, TRADE_PLANS, VERDICTS, ORDERS)
-BOOKED = (FILLS, POSITIONS, ACCOUNT, TRADES, LESSONS)
 _FACTS = (DAILY_BARS, INDICATORS, REGIME_LABELS)
 
 

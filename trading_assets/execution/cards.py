@@ -18,10 +18,7 @@ from trading_assets.execution.model import Fill
 from trading_assets.execution.ports import DividendPaid, Intent
 from trading_assets.execution.round_trips import Origin, RoundTrip, round_trips
 from trading_assets.plans.model import TradePlan
-from trading_assets.theses.memory.critic import critic_asks, with_critic
 from trading_assets.theses.memory.model import Grade, Lesson
-
-__all__ = ["TradeBook", "cards", "critic_asks", "points_of", "trips_closed_in", "with_critic"]
 
 GRADES: tuple[tuple[int, Grade], ...] = ((7, "A"), (5, "B"), (4, "C"), (2, "D"), (0, "F"))
 POINTS_MAX = 8

@@ -7,24 +7,28 @@ the functions here. Live, one call decides one slot; a backtest walks the slots 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from trading_assets.core.calendar import Session
+from trading_assets.core.money import to_tick
 from trading_assets.core.slots import Slot, slots_of
-from trading_assets.execution.looking import View, World, look, opening_of
+from trading_assets.execution.at_broker import settle_told
+from trading_assets.execution.looking import View, World, carried_into, look, with_placed
 from trading_assets.execution.model import Order
 from trading_assets.execution.orders import intent_for, orders_of
 from trading_assets.execution.ports import Decision, Intent, LedgerSession, Remark, SessionClose
 from trading_assets.execution.remembering import mind_digest
 from trading_assets.execution.rules import Rules
 from trading_assets.execution.settlement import settle
+from trading_assets.execution.signing import Ruled, ruled
 from trading_assets.execution.thinking import Grown, Thoughts, grow, think
 from trading_assets.plans.candidates import acts
 from trading_assets.plans.ensemble import persona_weights
 from trading_assets.plans.model import TradePlan
 from trading_assets.plans.trader import Planned, make_plans
 from trading_assets.signatures.judging import judge_all
-from trading_assets.signatures.model import Verdict
+from trading_assets.signatures.model import SIGNERS, Verdict
 from trading_assets.theses.model import Event, Mind, Score, Thesis
 from trading_assets.theses.relations import ordered, related
 
@@ -45,6 +49,11 @@ class SlotResult:
     events: tuple[Event, ...] = ()
     scores: tuple[Score, ...] = ()
     vote_rows: tuple[Row, ...] = field(default=())
+
+    @property
+    def plans(self) -> tuple[TradePlan, ...]:
+        """Every plan of the slot once, in the order in which they were judged."""
+        return tuple(plan for plan, verdict in self.judged if verdict.signer == SIGNERS[0])
 
 
 def walk_session(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> Iterator[SlotResult]:
@@ -85,8 +94,13 @@ def settle_session(session: Session, world: World, rules: Rules, ledger: LedgerS
     if done is not None:
         return done
     world.gate.require(session.day)
-    opening, bars = opening_of(session, world, rules, ledger), world.facts.bars(session.day)
-    settled = settle(session, opening, bars, rules.costs, intraday=world.intraday_bars(session.day))
+    opening, bars = carried_into(session, world, rules, ledger), world.facts.bars(session.day)
+    if rules.dispatches:
+        closes = {row["symbol"]: to_tick(row["close"]) for row in bars}
+        settled = settle_told(session, opening, ledger.at_broker(session.day), closes, rules.costs)
+    else:
+        opening = with_placed(opening, session, ledger)
+        settled = settle(session, opening, bars, rules.costs, intraday=world.intraday_bars(session.day))
     ledger.add_settlement(settled.close, settled.fills, settled.dividends)
     return settled.close
 
@@ -120,6 +134,11 @@ def _conclude(view: View, grown: Grown, thoughts: Thoughts, rules: Rules, ledger
     return SlotResult(
         view.slot, decision, judged, intents, orders, mind, told.ended, told.events, told.scores, planned.vote_rows
     )
+
+
+def _intent(each: Ruled, rules: Rules) -> Intent:
+    gate, quantity = each.verdicts[0], each.quantity
+    return intent_for(each.plan, gate, book=rules.book, limits_hash=rules.limits_hash, quantity=quantity)
 
 
 def _planned(view: View, grown: Grown, thoughts: Thoughts, rules: Rules) -> Planned:

@@ -13,15 +13,15 @@ from trading_assets.core.calendar import XNYS, days_of
 from trading_assets.core.errors import DataNotReady, SlotRefused
 from trading_assets.core.ports import GateBook, Lake, Span, Written
 from trading_assets.core.slots import NoSlot, Slot, due_slot
-from trading_assets.core.tables import Table
 from trading_assets.execution.counsel import Counsel
 from trading_assets.execution.cycle import SlotResult, awake, decide_slot, settle_session, walk_session
 from trading_assets.execution.learning import learn
 from trading_assets.execution.looking import World, look
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
 from trading_assets.execution.opinions import opinions_of
-from trading_assets.execution.ports import LedgerSession, OrderLedger, SessionClose
+from trading_assets.execution.ports import Intent, LedgerSession, OrderLedger, SessionClose
 from trading_assets.execution.rules import Rules
+from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.execution.thinking import think
 from trading_assets.execution.views import account_rows, fill_rows, order_rows, position_rows, trade_rows
 from trading_assets.market.model import INTRADAY_BARS
@@ -35,22 +35,24 @@ from trading_assets.theses.memory.records import lesson_rows
 from trading_assets.theses.model import THESES, THESIS_EDGES, THESIS_EVENTS, THESIS_SCORES, Mind
 from trading_assets.theses.rows import edge_rows, event_rows, score_rows, thesis_rows
 
-THOUGHT: tuple[Table, ...] = (THESES, THESIS_EVENTS, THESIS_EDGES, THESIS_SCORES)
-DECIDED: tuple[Table, ...] = (*THOUGHT, VOTES, TRADE_PLANS, VERDICTS, ORDERS)
-BOOKED: tuple[Table, ...] = (FILLS, POSITIONS, ACCOUNT, TRADES, LESSONS)
 _DAY = timedelta(days=1)
 Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Where a lane's facts, gates and ledger are, the rules that it runs by, and whom it asks."""
+    """Where a lane's facts, gates and ledger are, the rules that it runs by, and whom it asks.
+
+    `standing` says why nothing may be opened now, or nothing; `seal` puts the three signatures on intents that go to a gateway.
+    """
 
     lake: Lake
     gates: GateBook
     ledger: OrderLedger
     rules: Rules
     counsel: Counsel
+    standing: Callable[[], str] = lambda: ""
+    seal: Callable[[Sequence[Intent]], None] = lambda _: None
 
     @property
     def name(self) -> str:
@@ -154,12 +156,13 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
     """Decides a due slot and adds its rows to the session's partitions.
 
     The slot at the open first settles every session that nobody has settled: it never decides on yesterday's book. Agents are asked
-    before the transaction begins: the ledger has one writer, and their calls are booked in it.
+    before the transaction begins: the ledger has one writer, and their calls are booked in it. Signatures are put on after it, and
+    hold for a minute.
     """
     day = slot.session.day
     if slot.is_first:
         _settle_up_to(lane, XNYS.previous(day).day)
-    world = load_world(lane, Span(day, day), as_of=slot.at)
+    world = replace(load_world(lane, Span(day, day), as_of=slot.at), closed=lane.standing())
     learn(XNYS.previous(day), lane.ledger, world)
     thoughts = None
     if awake(slot, world, lane.rules):
@@ -168,6 +171,7 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
         thoughts = think(view, lane.rules, world.counsel)
     with lane.ledger.session() as ledger:
         result = decide_slot(slot, world, lane.rules, ledger, thoughts=thoughts)
+    lane.seal(result.intents)
     rows: dict[str, list[Row]] = {table.name: [] for table in DECIDED}
     _collect(rows, result)
     replacing = {"slot": [slot.label]}
@@ -244,6 +248,6 @@ def _collect(rows: dict[str, list[Row]], result: SlotResult) -> None:
         rows[THESIS_EVENTS.name].extend(event_rows(result.events, (*result.mind.theses, *result.ended), slot))
     rows[THESIS_SCORES.name].extend(score_rows(result.scores, slot))
     rows[VOTES.name].extend(result.vote_rows)
-    rows[TRADE_PLANS.name].extend(plan_rows([plan for plan, _ in result.judged], slot))
+    rows[TRADE_PLANS.name].extend(plan_rows(result.plans, slot))
     rows[VERDICTS.name].extend(verdict_rows(result.judged, slot))
     rows[ORDERS.name].extend(order_rows(result.orders, result.intents, slot))

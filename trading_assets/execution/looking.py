@@ -14,13 +14,16 @@ from trading_assets.briefs.facts import FactBook, Facts, Row
 from trading_assets.briefs.model import Brief
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import DataNotReady
+from trading_assets.core.money import usd
 from trading_assets.core.slots import Slot, slots_of
+from trading_assets.execution.at_broker import book_now
 from trading_assets.execution.book import place
 from trading_assets.execution.counsel import Counsel, Opinions
 from trading_assets.execution.portfolio import portfolio_of, ratios_since
 from trading_assets.execution.ports import Intent, LedgerSession, Remark, SessionClose
 from trading_assets.execution.rules import Rules
 from trading_assets.execution.settlement import Opening, open_session
+from trading_assets.execution.told import AtBroker
 from trading_assets.plans.model import Proposal
 from trading_assets.plans.portfolio import Portfolio
 from trading_assets.regimes.model import MARKET
@@ -40,13 +43,15 @@ def no_bars(_session: date) -> Sequence[Row]:
 class World:
     """The facts of a range: cut by `as_of` at each slot, gated session by session; and whom to ask about them.
 
-    `intraday_bars` gives a session's rows of INTRADAY_BARS for its settlement.
+    `intraday_bars` gives a session's rows of INTRADAY_BARS for its settlement. `closed` says why nothing may be opened now,
+    whatever the book says: no gateway, no watchdog, or a broker that was not heard; empty where something may.
     """
 
     facts: FactBook
     gate: FactGate
     counsel: Counsel
     intraday_bars: Callable[[date], Sequence[Row]] = no_bars
+    closed: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def look(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -> View:
     return View(
         slot=slot,
         facts=facts,
-        ruling=trading_state(ledger.equity_history(session.day), rules.preferences, open_halt=_open_halt(ledger)),
+        ruling=_ruling(session, world, rules, ledger),
         portfolio=portfolio_of(opening, entries, session.day, ratios=_ratios(entries, session, world)),
         mind=ledger.mind(slot.at),
         said=said,
@@ -115,12 +120,32 @@ def fresh_facts(slot: Slot, world: World) -> Facts:
 
 
 def opening_of(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> Opening:
-    """The book at the open, with the orders that earlier slots of the session placed."""
+    """The book at the open with the orders that earlier slots placed; where a broker holds them, the book as it is told now."""
+    opening = carried_into(session, world, rules, ledger)
+    if rules.dispatches:
+        return _told(opening, ledger.at_broker(session.day), rules)
+    return with_placed(opening, session, ledger)
+
+
+def carried_into(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> Opening:
+    """The book of the session before, after the splits and dividends of this one."""
     before = _carried(session, ledger)
     book = before.book if before else rules.first_book
-    opening = open_session(book, before.prices if before else {}, world.facts.actions(session.day), session)
+    return open_session(book, before.prices if before else {}, world.facts.actions(session.day), session)
+
+
+def with_placed(opening: Opening, session: Session, ledger: LedgerSession) -> Opening:
+    """The opening with the orders that were placed in the session."""
     placed = [order for order, _ in ledger.orders_placed(session.day, session.day)]
     return replace(opening, book=place(opening.book, placed))
+
+
+def _told(opening: Opening, told: AtBroker, rules: Rules) -> Opening:
+    """The opening after what the broker told of the session so far; what was bought today is worth what was paid."""
+    paid = {booked.execution.symbol: usd(booked.execution.price) for booked in told.executions}
+    adopted = {each.symbol: usd(each.average_cost) for each in told.adoptions}
+    prices = {**adopted, **paid, **opening.prices}
+    return replace(opening, book=book_now(opening.book, told, rules.costs), prices=prices)
 
 
 def _carried(session: Session, ledger: LedgerSession) -> SessionClose | None:
@@ -143,6 +168,12 @@ def _ratios(entries: Mapping[str, Intent], session: Session, world: World) -> Ma
     first = min(intent.session for intent in entries.values())
     actions = [row for day in XNYS.sessions(first, session.day) for row in world.facts.actions(day.day)]
     return ratios_since(entries, actions, session.day)
+
+
+def _ruling(session: Session, world: World, rules: Rules, ledger: LedgerSession) -> StateRuling:
+    """The book's state, and no looser than what the world allows."""
+    ruling = trading_state(ledger.equity_history(session.day), rules.preferences, open_halt=_open_halt(ledger))
+    return StateRuling("REDUCING", world.closed) if world.closed and ruling.state == "ACTIVE" else ruling
 
 
 def _open_halt(ledger: LedgerSession) -> str | None:

@@ -9,15 +9,22 @@ from trading_assets.plans.model import TradePlan
 from trading_assets.signatures.model import Verdict
 
 
-def intent_for(plan: TradePlan, verdict: Verdict, *, book: str, limits_hash: str) -> Intent:
-    """The intent of one book for an approved plan; its id comes from the slot, never from sizes or prices."""
+def intent_for(
+    plan: TradePlan, verdict: Verdict, *, book: str, limits_hash: str, quantity: int | None = None
+) -> Intent:
+    """The intent of one book for an approved plan; its id comes from the slot, never from sizes or prices.
+
+    Args:
+        verdict: The risk gate's.
+        quantity: What all signers allow; what the gate allows where it is left out.
+    """
     return Intent(
         id=short_id(book, plan.id),
         session=plan.session,
         slot=plan.slot,
         plan=plan,
         verdict=verdict,
-        quantity=verdict.quantity,
+        quantity=verdict.quantity if quantity is None else quantity,
         limits_hash=limits_hash,
     )
 

@@ -1,6 +1,7 @@
 """The book as plans and signers see it: holdings with their history and protection, and entries that may still fill."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from trading_assets.core.money import share_ratio, usd
 from trading_assets.execution.model import Book, Order, Position
 from trading_assets.execution.ports import Intent
 from trading_assets.execution.settlement import Opening
-from trading_assets.plans.portfolio import Holding, Portfolio
+from trading_assets.plans.portfolio import FOREIGN, Holding, Portfolio
 from trading_assets.signatures.exposure import PendingEntry
 
 Row = Mapping[str, Any]
@@ -23,7 +24,7 @@ def portfolio_of(
     """Holdings valued at the last known prices in today's share count; working entries count at their limits.
 
     Args:
-        entries: By symbol, the intent of the newest entry.
+        entries: By symbol, the intent of the newest entry; a position without one is not the desk's own.
         ratios: By symbol, the splits since that entry (`ratios_since`); a symbol that is left out had none.
 
     Raises:
@@ -32,7 +33,7 @@ def portfolio_of(
     """
     book, since = opening.book, ratios or {}
     holdings = {
-        symbol: _holding(position, entries[symbol], opening, session, since.get(symbol, Decimal(1)))
+        symbol: _holding(position, entries.get(symbol), opening, session, since.get(symbol, Decimal(1)))
         for symbol, position in sorted(book.positions.items())
     }
     working = [order for order in book.orders.values() if order.status == "working"]
@@ -55,7 +56,7 @@ def ratios_since(entries: Mapping[str, Intent], actions: Iterable[Row], session:
     return ratios
 
 
-def _holding(position: Position, intent: Intent, opening: Opening, session: date, ratio: Decimal) -> Holding:
+def _holding(position: Position, intent: Intent | None, opening: Opening, session: date, ratio: Decimal) -> Holding:
     """The widest stop counts, and the nearest target: the most that can be lost, and the first that can be won."""
     price = opening.prices.get(position.symbol)
     if price is None:
@@ -64,17 +65,25 @@ def _holding(position: Position, intent: Intent, opening: Opening, session: date
     stops = [order.stop_price for order in resting if order.role == "stop" and order.stop_price is not None]
     targets = [order.limit_price for order in resting if order.role == "target" and order.limit_price is not None]
     lowest = position.quantity > 0
-    return Holding(
+    held = Holding(
         symbol=position.symbol,
         quantity=position.quantity,
         value=price * position.quantity,
+        strategy=FOREIGN,
+        opened=session,
+        sessions_held=0,
+        entry=usd(position.average_cost),
+        stop=(min if lowest else max)(stops, default=None),
+        target=(min if lowest else max)(targets, default=None),
+    )
+    if intent is None:
+        return held
+    return replace(
+        held,
         strategy=intent.plan.strategy,
         opened=intent.session,
         sessions_held=len(XNYS.sessions(intent.session, session)) - 1,
         thesis_id=intent.plan.thesis_id,
-        entry=usd(position.average_cost),
-        stop=(min if lowest else max)(stops, default=None),
-        target=(min if lowest else max)(targets, default=None),
         base_quantity=int((intent.quantity * ratio).to_integral_value(rounding=ROUND_FLOOR)),
         pair=intent.plan.pair,
     )

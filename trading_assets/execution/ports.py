@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from trading_assets.execution.model import Book, Fill, Order
+from trading_assets.execution.told import AtBroker
 from trading_assets.plans.model import Proposal, TradePlan
 from trading_assets.signatures.model import Verdict
 from trading_assets.theses.memory.model import Lesson
@@ -184,6 +185,10 @@ class LedgerSession(Protocol):
 
     def closes(self, first: date, last: date) -> Sequence[SessionClose]:
         """Settled sessions of a range, in order."""
+        ...
+
+    def at_broker(self, session: date) -> AtBroker:
+        """What the broker told of a session so far, with the orders that can still fill; empty for a book without a gateway."""
         ...
 
     def open_halt(self) -> Halt | None:

@@ -1,9 +1,10 @@
 """What stays fixed while the desk walks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trading_assets.briefs.settings import AgentsSettings
+from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.money import usd
 from trading_assets.core.preferences import Preferences
 from trading_assets.core.settings import Settings
@@ -12,13 +13,19 @@ from trading_assets.execution.model import Book, Costs
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What stays fixed while the desk walks: the book's name, settings, limits, their hash, and who thinks."""
+    """What stays fixed while the desk walks: the book's name, settings, limits, their hash, who thinks, and how orders go out."""
 
     book: str
     settings: Settings
     preferences: Preferences
     limits_hash: str
     agents: AgentsSettings
+    execution: ExecutionSettings = field(default_factory=ExecutionSettings)
+
+    @property
+    def dispatches(self) -> bool:
+        """Whether orders of this book go to a gateway; those of a backtest never do."""
+        return self.book == "desk" and self.execution.dispatches
 
     @property
     def costs(self) -> Costs:

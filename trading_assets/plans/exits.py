@@ -7,7 +7,7 @@ from trading_assets.briefs.facts import Facts
 from trading_assets.briefs.settings import Scaling
 from trading_assets.core.slots import Slot
 from trading_assets.plans import pairs
-from trading_assets.plans.portfolio import Holding, Portfolio
+from trading_assets.plans.portfolio import FOREIGN, Holding, Portfolio
 from trading_assets.plans.strategies import STRATEGIES
 from trading_assets.theses.model import Mind, Thesis
 
@@ -42,7 +42,7 @@ def leaving(
     reasons = {
         symbol: flatten or _reason(holding, facts, mind, over, scaling)
         for symbol, holding in sorted(portfolio.holdings.items())
-        if symbol not in portfolio.exiting
+        if symbol not in portfolio.exiting and (flatten or holding.strategy != FOREIGN)
     }
     gone = {symbol for symbol, reason in reasons.items() if reason} | portfolio.exiting
     alone = dict(_widowed(slot, facts, portfolio, gone))

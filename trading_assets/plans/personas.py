@@ -21,6 +21,7 @@ from trading_assets.briefs.roles import ReadingId, Sentence
 from trading_assets.plans.choosing import NOMINEES_MAX, Key, Nominee, nominees
 from trading_assets.plans.model import Candidate, PlanSide, Vote
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, Role
+from trading_assets.reasoning.origin import origin_of
 from trading_assets.theses.council_words import (
     RULES_STRENGTH_MAX,
     Listed,
@@ -29,7 +30,6 @@ from trading_assets.theses.council_words import (
     Words,
     always_sure,
     one_each,
-    origin,
     sentence,
 )
 from trading_assets.theses.model import Case, Mind, Stance
@@ -184,7 +184,7 @@ def _vote(persona: str, key: Key, cast: CastVote, answer: Answer[Votes]) -> Vote
             "side": side,
             "vote": round(cast.vote, 6),
             "reason": cast.reason,
-            **origin(answer),
+            **origin_of(answer),
         }
     )
 

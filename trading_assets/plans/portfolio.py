@@ -7,6 +7,9 @@ from decimal import Decimal
 
 from trading_assets.plans.model import PlanSide
 
+FOREIGN = "foreign"
+"""The strategy of shares that the desk did not buy: they count against every limit, and no plan touches them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:

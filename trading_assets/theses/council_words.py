@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trading_assets.briefs.roles import SENTENCE_MAX
 from trading_assets.reasoning.marks import Mark
-from trading_assets.reasoning.model import Answer
 
 Row = Mapping[str, Any]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -31,16 +30,6 @@ class Words(BaseModel):
     """A plain value: nothing beside its fields, and no number that is none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def origin(answer: Answer[Any]) -> dict[str, str]:
-    """Who gave an answer, as the fields that every opinion carries."""
-    return {
-        "route": answer.route,
-        "model": answer.model,
-        "leakage": answer.leakage,
-        "answer_key": answer.key,
-    }
 
 
 def one_each(given: Sequence[str], wanted: Collection[str], *, what: str) -> str | None:

@@ -20,6 +20,7 @@ from trading_assets.briefs.model import Brief, Evidence
 from trading_assets.briefs.narratives.model import Narrative
 from trading_assets.briefs.roles import ReadingId, Sentence
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, Role
+from trading_assets.reasoning.origin import origin_of
 from trading_assets.theses.council_evidence import Citations, DebateInputs, Dossier, Testimony, evidence_on
 from trading_assets.theses.council_words import (
     MARKET_SHARE,
@@ -30,7 +31,6 @@ from trading_assets.theses.council_words import (
     Words,
     always_sure,
     one_each,
-    origin,
     sentence,
 )
 from trading_assets.theses.model import Case
@@ -190,7 +190,7 @@ def _case(argument: Argument, side: Side, answer: Answer[Arguments]) -> Case:
         strength=round(argument.strength, 6),
         points=tuple(point.says for point in argument.points),
         evidence=tuple(dict.fromkeys(id_ for point in argument.points for id_ in point.evidence)),
-        **origin(answer),
+        **origin_of(answer),
     )
 
 

@@ -19,8 +19,9 @@ from trading_assets.briefs.model import Brief
 from trading_assets.briefs.narratives.model import Edge, Narrative, Stage
 from trading_assets.briefs.roles import Sentence
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget, Role
+from trading_assets.reasoning.origin import origin_of
 from trading_assets.regimes.model import MARKET
-from trading_assets.theses.council_words import Row, Share, Signed, Words, origin, sentence
+from trading_assets.theses.council_words import Row, Share, Signed, Words, sentence
 from trading_assets.theses.model import Stance
 
 Word = Literal["risk_on", "normal", "cautious", "stand_aside"]
@@ -169,7 +170,7 @@ def stance_of(_ask: Ask[ChiefInputs, DayStance], answer: Answer[DayStance] | Abs
         size_fraction=round(said.size_fraction, 6),
         strategies=said.strategies,
         reasons=said.reasons,
-        **origin(answer),
+        **origin_of(answer),
     )
 
 

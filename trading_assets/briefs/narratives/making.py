@@ -10,6 +10,7 @@ from trading_assets.briefs.model import Brief
 from trading_assets.briefs.narratives.model import Edge, Narrative
 from trading_assets.briefs.narratives.roles import NarrativeCall, NarrativeInputs
 from trading_assets.reasoning.model import Answer, Leakage
+from trading_assets.reasoning.origin import origin_of
 
 # How much of a story's direction is left to act on.
 _LEFT: Mapping[Edge, float] = {"high": 1.0, "medium": 0.7, "low": 0.3, "none": 0.0}
@@ -35,10 +36,7 @@ def narrative_of(question: Question, answer: Answer[Any]) -> Narrative:
         edge=call.edge,
         items=inputs.recent + inputs.earlier,
         evidence=question.cited(call.evidence),
-        route=answer.route,
-        model=answer.model,
-        leakage=answer.leakage,
-        answer_key=answer.key,
+        **origin_of(answer),
     )
 
 
