@@ -161,6 +161,13 @@ def test_what_is_no_answer_is_a_failure_of_the_route(claude: Double, act: dict[s
     assert (failure.outcome, failure.counts) == (outcome, True)
 
 
+@pytest.mark.fault(11)
+def test_a_program_that_is_killed_for_want_of_memory_is_a_failure_of_the_route(claude: Double) -> None:
+    claude.does(hungry=True, out=spoken())
+    failure, _ = failed(claude.route("claude-cli"))
+    assert (failure.outcome, failure.counts) == ("unreachable", True)
+
+
 @pytest.mark.parametrize("amount", [None, "x", -1, "NaN", "Infinity"])
 def test_a_list_price_that_is_none_is_left_out(claude: Double, amount: object) -> None:
     claude.does(out=spoken(total_cost_usd=amount))

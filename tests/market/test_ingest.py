@@ -98,6 +98,7 @@ def test_rows_of_another_symbol_are_refused() -> None:
         collect(Shelf({"AAA": quiet_rows(["BBB"], TEN)}), "AAA")
 
 
+@pytest.mark.fault(79)
 def test_a_bar_delivered_twice_is_refused() -> None:
     with pytest.raises(TableMismatch, match="same key twice"):
         collect(Shelf({"AAA": quiet_rows(["AAA"], TEN) * 2}), "AAA")

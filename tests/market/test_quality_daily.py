@@ -112,6 +112,7 @@ def test_no_volume_in_a_whole_session_is_a_warning() -> None:
     assert verdict.warnings == ("AAA: volume 0 in a whole session",)
 
 
+@pytest.mark.fault(78)
 def test_a_bar_missing_between_two_others_is_red() -> None:
     verdicts = judged(without("CCC", JUDGED[4]))
     assert red(verdicts) == [JUDGED[4].day]

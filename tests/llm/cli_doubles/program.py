@@ -2,11 +2,14 @@
 """Stands in for a command-line program: writes down how it was called, then does what the file beside it says.
 
 `act.json` beside this file: `out` (written as it is), `status`, `sleep_s` before the answer, `child` (leave a helper that sleeps),
-`flood` (bytes of chatter), `deaf` (do not read the question), `litter` (leave a file in the home).
+`flood` (bytes of chatter), `hungry` (take more memory than there is, and be killed for it), `deaf` (do not read the question),
+`litter` (leave a file in the home).
 """
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +35,12 @@ if act.get("litter"):
     (Path(os.environ["HOME"]) / "history").write_text("what was asked")
 (here / "seen.part").write_text(json.dumps(seen))
 (here / "seen.part").rename(here / "seen.json")
+if act.get("hungry"):
+    resource.setrlimit(resource.RLIMIT_AS, (512 * 1024 * 1024, 512 * 1024 * 1024))
+    try:
+        bytearray(1024 * 1024 * 1024)
+    except MemoryError:
+        os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(act.get("sleep_s", 0))
 sys.stdout.write("x" * act.get("flood", 0))
 sys.stdout.write(act.get("out", ""))

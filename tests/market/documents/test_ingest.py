@@ -90,6 +90,7 @@ def test_items_about_the_market_are_kept_and_about_strangers_are_not() -> None:
     assert column(frame, "symbol") == [MARKET]
 
 
+@pytest.mark.fault(89)
 def test_an_item_from_the_future_is_refused_and_named() -> None:
     asked = window(Span(MONDAY, MONDAY), at(MONDAY, "18:00"))
     found = collected(Told([headline("Tomorrow's news", at(TUESDAY))]), asked=asked)

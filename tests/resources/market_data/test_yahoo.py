@@ -153,6 +153,7 @@ def test_a_passing_fault_heals_after_a_pause(desk: Desk, yahoo: LoopbackYahoo, f
     assert len(pauses) == 1
 
 
+@pytest.mark.fault(88)
 @pytest.mark.parametrize(
     ("fault", "reason"), [("rate limit", "limits the rate"), ("html", "no JSON"), ("down", "DOWN")]
 )
