@@ -14,6 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from resources.ledger import history, memory
 from resources.ledger import schema as t
+from resources.ledger.dispatch import propose
+from resources.ledger.dispatch_told import read_at_broker
 from resources.ledger.engine import reading, transaction
 from resources.ledger.journal import REWINDABLE, forget_entries
 from resources.ledger.journal_files import JournalFiles
@@ -28,6 +30,7 @@ from trading_assets.core.ports import GateRecord, Span
 from trading_assets.execution.journaling import changes, parameter_entries
 from trading_assets.execution.model import Fill, Order, Position
 from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, Remark, SessionClose
+from trading_assets.execution.told import AtBroker
 from trading_assets.plans.model import Proposal, TradePlan
 from trading_assets.signatures.model import Verdict
 from trading_assets.theses.memory.model import Lesson
@@ -43,19 +46,25 @@ _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql
 
 
 class SqlLedger:
-    """The OrderLedger port for one book; its journal also goes to `files` where there are any."""
+    """The OrderLedger port for one book; its journal also goes to `files` where there are any.
 
-    def __init__(self, engine: sa.Engine, book: str, files: JournalFiles | None = None) -> None:
+    A book that `dispatches` puts its intents on their way to a broker; the gateway takes them from there.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, book: str, files: JournalFiles | None = None, *, dispatches: bool = False
+    ) -> None:
         self._engine = engine
         self._book = book
         self._files = files
+        self._dispatches = dispatches
 
     @contextmanager
     def session(self) -> Iterator["SqlLedgerSession"]:
         """See the port."""
         telling = Telling(self._book)
         with transaction(self._engine) as connection:
-            yield SqlLedgerSession(connection, self._book, telling)
+            yield SqlLedgerSession(connection, self._book, telling, dispatches=self._dispatches)
             records = telling.store(connection)
         tell_after_commit(self._engine, records, self._files)
 
@@ -69,10 +78,11 @@ class SqlLedger:
 class SqlLedgerSession:
     """The LedgerSession port on an open transaction."""
 
-    def __init__(self, connection: sa.Connection, book: str, telling: Telling) -> None:
+    def __init__(self, connection: sa.Connection, book: str, telling: Telling, *, dispatches: bool = False) -> None:
         self._connection = connection
         self._book = book
         self._telling = telling
+        self._dispatches = dispatches
 
     def add_decision(
         self,
@@ -92,6 +102,8 @@ class SqlLedgerSession:
         self._insert(t.INTENTS, [self._intent_row(intent) for intent in intents])
         self._insert(t.ORDERS, [self._order_row(order) for order in orders])
         self._telling.decided(decision, judged, intents, orders, remarks)
+        if self._dispatches:
+            self._telling.dispatched(*propose(self._connection, self._book, intents, as_of=decision.as_of))
 
     def _claim(self, decision: Decision) -> None:
         """Takes the slot; the unique index says who was first, and the transaction stays usable for whoever was not."""
@@ -217,6 +229,10 @@ class SqlLedgerSession:
     ) -> tuple[Sequence[Fill], Sequence[DividendPaid], Sequence[Intent]]:
         """See the port."""
         return history.trade_history(self._connection, self._book, session, split)
+
+    def at_broker(self, session: date) -> AtBroker:
+        """See the port."""
+        return read_at_broker(self._connection, self._book, session)
 
     def open_halt(self) -> Halt | None:
         """See the port."""

@@ -49,6 +49,11 @@ class Telling:
         self._entries += remembering.remark_entries(decision, remarks, book=self._book)
         self._drafts += journaling.decision_drafts(decision, orders, book=self._book)
 
+    def dispatched(self, entries: Sequence[Entry], drafts: Sequence[Draft]) -> None:
+        """Intents that are on their way to a broker."""
+        self._entries += entries
+        self._drafts += drafts
+
     def settled(
         self,
         close: SessionClose,

@@ -1,0 +1,277 @@
+"""The watchdog's controls W1 to W12: from one look to findings. Pure; what acts on them stands in `hand.py`.
+
+| control | what is wrong | first | later |
+|---|---|---|---|
+| W1 | shares without a resting stop of their size | a stop is placed after `naked_seconds` | sold after three times that |
+| W2 | ledger and broker differ, in two looks | halt | |
+| W3 | a process, the ledger or the broker is silent | reduce | halt at three times the bound |
+| W4 | losses beyond the limits | halt, and everything is sold | |
+| W5 | a halt is open, shares are held and the exchange is closed | page | |
+| W7 | a page is unanswered and shares are held | sold before the close | |
+| W8 | an execution much worse than what was ordered | reduce | |
+| W9 | a page is unanswered | page again | |
+| W10 | processes run other programs or other limits | halt | |
+| W11 | the broker closed a position by itself | halt | |
+| W12 | a day position shortly before the close | sold | halt at the close |
+
+W6, that only an operator resumes, is no finding: there is no way back in this package at all.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from trading_assets.broker.model import ENDED, OrderReport, Snapshot
+from trading_assets.broker.settings import ExecutionSettings
+from trading_assets.core.preferences import Preferences
+from watchdog.seen import LEVELS, Finding, LedgerSeen, Level, Memory, Seen, Sign
+from watchdog.steps import own_part
+
+TIMES = 3
+CASH = ("W2", "cash")
+CASH_PATIENCE = timedelta(minutes=6)
+_NOTHING = Decimal(0)
+_BASIS_POINT = Decimal("0.0001")
+_CLOSE_GUARD = timedelta(minutes=1)
+Rule = Callable[[Seen, Memory, ExecutionSettings, Preferences], Iterator[Finding]]
+
+
+def judge(
+    seen: Seen, memory: Memory, settings: ExecutionSettings, preferences: Preferences
+) -> tuple[tuple[Finding, ...], Memory]:
+    """Everything that is wrong, the worst first, and what is remembered for the next look."""
+    found = [finding for rule in RULES for finding in rule(seen, memory, settings, preferences)]
+    worst: dict[tuple[str, str], Finding] = {}
+    for finding in found:
+        before = worst.get(finding.key)
+        if before is None or LEVELS.index(finding.level) > LEVELS.index(before.level):
+            worst[finding.key] = finding
+    watched = {*worst, *_unsure(seen, settings)}
+    since = {key: memory.since.get(key, seen.now) for key in sorted(watched)}
+    ordered = sorted(worst.values(), key=lambda each: (-LEVELS.index(each.level), each.key))
+    return tuple(ordered), Memory(since)
+
+
+def differences(seen: Seen, cash_fraction: float) -> Mapping[tuple[str, str], str]:
+    """How ledger and broker differ at this moment, in words; empty where one of them was not read."""
+    ledger, broker = seen.ledger, seen.broker
+    if ledger is None or broker is None:
+        return {}
+    return {
+        **dict(_positions_differ(ledger, broker)),
+        **dict(_cash_differs(ledger, broker, Decimal(str(cash_fraction)))),
+        **dict(_orders_differ(ledger, broker)),
+    }
+
+
+def naked(seen: Seen) -> Mapping[str, Decimal]:
+    """By symbol, shares of the desk at the broker that no resting stop covers, negative for a short position."""
+    if seen.broker is None:
+        return {}
+    lacking, orders = {}, seen.broker.open_orders
+    parents = {(order.client_id, order.order_id): order for order in orders if order.order_id}
+    spared = seen.ledger.adopted if seen.ledger else {}
+    for position in seen.broker.positions:
+        held = own_part(position, spared.get(position.symbol, _NOTHING))
+        stops = (order for order in orders if order.symbol == held.symbol)
+        covered = sum((_cover(order, held.quantity, parents) for order in stops), _NOTHING)
+        if covered < abs(held.quantity):
+            lacking[held.symbol] = (abs(held.quantity) - covered).copy_sign(held.quantity)
+    return lacking
+
+
+def _unsure(seen: Seen, settings: ExecutionSettings) -> Iterator[tuple[str, str]]:
+    """What may be wrong and is given a moment: a later look that still finds it acts."""
+    yield from (("W1", symbol) for symbol in naked(seen))
+    yield from differences(seen, settings.watch.cash_fraction)
+    if seen.ledger is None:
+        yield "W3", "ledger"
+    if seen.broker is None:
+        yield "W3", "broker"
+
+
+def _w1(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
+    patience = timedelta(seconds=settings.reactions.naked_seconds)
+    for symbol, lacking in sorted(naked(seen).items()):
+        lasted = memory.lasted(("W1", symbol), seen.now)
+        if lasted >= patience:
+            level: Level = "flatten" if lasted >= TIMES * patience else "protect"
+            said = f"{lacking} {symbol} have had no stop for {lasted.total_seconds():.0f} s"
+            yield Finding("W1", level, said, symbol)
+
+
+def _w2(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
+    """A fill is booked a moment after it happened, and cash may be told every three minutes only: what lasts counts."""
+    patience = timedelta(seconds=2 * settings.rhythm.reconcile_seconds)
+    for key, sentence in sorted(differences(seen, settings.watch.cash_fraction).items()):
+        if memory.lasted(key, seen.now) >= (CASH_PATIENCE if key == CASH else patience):
+            yield Finding("W2", "halt", sentence, key[1])
+
+
+def _w3(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
+    watch = settings.watch
+    bounds = {"gateway": watch.gateway_seconds, "daemon": watch.daemon_seconds, "feed": watch.feed_seconds}
+    for process in watch.processes:
+        if process != "feed" or seen.session is not None:
+            yield from _silent(process, seen.signs.get(process), timedelta(seconds=bounds[process]))
+    for name, found in (("ledger", seen.ledger), ("broker", seen.broker)):
+        if found is None:
+            lasted, bound = memory.lasted(("W3", name), seen.now), timedelta(seconds=watch.gateway_seconds)
+            yield Finding(
+                "W3", _worse(lasted, bound), f"the {name} has not answered for {lasted.total_seconds():.0f} s", name
+            )
+    if seen.clock_skew is not None and abs(seen.clock_skew) > timedelta(seconds=1):
+        yield Finding(
+            "W3", "reduce", f"the clock differs from the broker's by {seen.clock_skew.total_seconds():.1f} s", "clock"
+        )
+
+
+def _silent(name: str, sign: Sign | None, bound: timedelta) -> Iterator[Finding]:
+    """One that was never alive reduces, however long: a desk that is being set up is not halted."""
+    if sign is None:
+        yield Finding("W3", "reduce", f"{name} has never given a sign of life", name)
+    elif abs(sign.age) > bound:
+        said = f"{name} gave its last sign of life {sign.age.total_seconds():.0f} s ago, bound {bound.total_seconds():.0f} s"
+        yield Finding("W3", _worse(abs(sign.age), bound), said, name)
+
+
+def _worse(lasted: timedelta, bound: timedelta) -> Level:
+    return "halt" if lasted > TIMES * bound else "reduce"
+
+
+def _w4(seen: Seen, _memory: Memory, settings: ExecutionSettings, limits: Preferences) -> Iterator[Finding]:
+    """Losses on the broker's own equity, and margin in use. An equity that cannot be traded on is the worst loss."""
+    if seen.broker is None:
+        return
+    equity = seen.broker.values.equity
+    if equity is None:
+        yield Finding("W4", "reduce", "the broker does not tell the account's equity", "equity")
+        return
+    if not (equity.is_finite() and equity > 0):
+        yield Finding("W4", "halt", f"an equity of {equity} USD cannot be traded on", "equity")
+        return
+    if seen.ledger is not None:
+        yield from _loss("the day", equity, seen.ledger.day_open, limits.daily_loss_halt_fraction)
+        yield from _loss("the peak", equity, seen.ledger.peak, limits.drawdown_halt_fraction)
+    used, bound = seen.broker.values.maintenance_margin, Decimal(str(settings.watch.margin_fraction))
+    if used is not None and not (used.is_finite() and used <= bound * equity):
+        yield Finding("W4", "reduce", f"{used} USD of margin in use, bound {bound:%} of {equity} USD", "margin")
+
+
+def _loss(since: str, equity: Decimal, mark: Decimal | None, bound: float) -> Iterator[Finding]:
+    if mark is not None and mark > 0 and 1 - equity / mark >= Decimal(str(bound)):
+        yield Finding("W4", "halt", f"{1 - equity / mark:.2%} lost since {since}, halts at {bound:.2%}", since)
+
+
+def _w5(seen: Seen, _memory: Memory, _settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    if seen.session is None and seen.ledger is not None and seen.ledger.halts and _held(seen):
+        names = ", ".join(sorted(_held(seen)))
+        yield Finding("W5", "page", f"halted and the exchange is closed; still held: {names}")
+
+
+def _w7(seen: Seen, _memory: Memory, settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    late = [
+        raised
+        for raised in _unanswered(seen).values()
+        if seen.now - raised >= timedelta(minutes=settings.watch.page_minutes)
+    ]
+    if late and _held(seen) and _near_close(seen, settings):
+        yield Finding("W7", "flatten", f"nobody answered for {settings.watch.page_minutes} min, and the close is near")
+
+
+def _w8(seen: Seen, _memory: Memory, settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    bound = Decimal(str(settings.watch.fill_bp)) * _BASIS_POINT
+    for trade in seen.ledger.trades if seen.ledger else ():
+        if trade.ordered is None or not trade.ordered > 0:
+            continue
+        worse = (trade.price / trade.ordered - 1) * (1 if trade.side == "buy" else -1)
+        if worse > bound:
+            said = f"{trade.symbol} {trade.exec_id}: {trade.price} instead of {trade.ordered}, {worse:.2%} worse, bound {bound:.2%}"
+            yield Finding("W8", "reduce", said, trade.symbol)
+
+
+def _w9(seen: Seen, _memory: Memory, settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    for sentence, raised in sorted(_unanswered(seen).items()):
+        if seen.now - raised >= timedelta(minutes=settings.watch.repeat_minutes):
+            yield Finding("W9", "page", f"unanswered since {raised:%H:%M:%S} UTC: {sentence}", sentence)
+
+
+def _w10(seen: Seen, _memory: Memory, _settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    for name, sign in sorted(seen.signs.items()):
+        for what, theirs, own in (
+            ("the program", sign.identity.version, seen.own.version),
+            ("the limits", sign.identity.limits_hash, seen.own.limits_hash),
+        ):
+            if theirs and theirs != own:
+                yield Finding("W10", "halt", f"{name} runs {what} {theirs[:16]}, the watchdog {own[:16]}", name)
+
+
+def _w11(seen: Seen, _memory: Memory, _settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    told = {each.exec_id: each.symbol for each in (seen.ledger.trades if seen.ledger else ()) if each.liquidation}
+    told |= {each.exec_id: each.symbol for each in (seen.broker.executions if seen.broker else ()) if each.liquidation}
+    for exec_id, symbol in sorted(told.items()):
+        yield Finding("W11", "halt", f"the broker closed {symbol} by itself, execution {exec_id}", symbol)
+
+
+def _w12(seen: Seen, _memory: Memory, settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    """The second of two nets: the gateway sells day positions at the same moment; what is left a minute before the close halts."""
+    if seen.ledger is None or not _near_close(seen, settings):
+        return
+    last = seen.session is not None and seen.now >= seen.session.close - _CLOSE_GUARD
+    for symbol in sorted(seen.ledger.day_symbols & _held(seen)):
+        yield Finding("W12", "halt" if last else "flatten", f"{symbol} must be flat by the close", symbol)
+
+
+RULES: tuple[Rule, ...] = (_w1, _w2, _w3, _w4, _w5, _w7, _w8, _w9, _w10, _w11, _w12)
+
+
+def _held(seen: Seen) -> frozenset[str]:
+    """Symbols that broker or ledger say are held."""
+    told = {held.symbol for held in seen.broker.positions if held.quantity} if seen.broker else set()
+    booked = {symbol for symbol, quantity in seen.ledger.positions.items() if quantity} if seen.ledger else set()
+    return frozenset(told | booked)
+
+
+def _unanswered(seen: Seen) -> Mapping[str, datetime]:
+    return seen.ledger.unanswered if seen.ledger else {}
+
+
+def _near_close(seen: Seen, settings: ExecutionSettings) -> bool:
+    minutes = timedelta(minutes=settings.reactions.flatten_minutes_before_close)
+    return seen.session is not None and seen.session.close - minutes <= seen.now
+
+
+def _cover(order: OrderReport, quantity: Decimal, parents: Mapping[tuple[int, int], OrderReport]) -> Decimal:
+    """How many shares a resting stop covers. A child covers what its parent has filled, for until then it waits."""
+    closing = "sell" if quantity > 0 else "buy"
+    if not (order.kind == "stop" and order.side == closing and order.status == "working"):
+        return _NOTHING
+    parent = parents.get((order.client_id, order.parent_id))
+    return order.remaining if parent is None else min(order.remaining, parent.filled)
+
+
+def _positions_differ(ledger: LedgerSeen, broker: Snapshot) -> Iterator[tuple[tuple[str, str], str]]:
+    told = {held.symbol: held.quantity for held in broker.positions}
+    for symbol in sorted(ledger.positions.keys() | told.keys()):
+        booked, held = ledger.positions.get(symbol, _NOTHING), told.get(symbol, _NOTHING)
+        if booked != held:
+            yield ("W2", symbol), f"the ledger holds {booked} {symbol}, the broker {held}"
+
+
+def _cash_differs(ledger: LedgerSeen, broker: Snapshot, fraction: Decimal) -> Iterator[tuple[tuple[str, str], str]]:
+    """Fees that the broker has not told yet are within the fraction; an unknown balance says nothing."""
+    booked, told = ledger.cash, broker.values.cash
+    if booked is None or told is None:
+        return
+    equity = broker.values.equity
+    base = max(abs(told), equity) if told.is_finite() and equity is not None and equity.is_finite() else abs(told)
+    if not (told.is_finite() and abs(booked - told) <= fraction * base):
+        yield CASH, f"the ledger holds {booked} USD, the broker {told}, bound {fraction:.2%}"
+
+
+def _orders_differ(ledger: LedgerSeen, broker: Snapshot) -> Iterator[tuple[tuple[str, str], str]]:
+    """Orders of the desk that live at the broker and not in the ledger. What is missing at the broker, the gateway asks about."""
+    known = {order.ref for order in ledger.orders}
+    for report in broker.open_orders:
+        if report.is_ours and report.status not in ENDED and report.ref not in known:
+            yield ("W2", report.ref), f"order {report.ref} in {report.symbol} lives at the broker and not in the ledger"
