@@ -25,7 +25,6 @@ from watchdog.ports import HaltNote, Takeover, WatchLedger
 from watchdog.seen import Finding, Identity, LedgerSeen, Memory, Seen, Sign
 
 State = Literal["ACTIVE", "REDUCING", "HALTED"]
-NOBODY: Mapping[str, Decimal] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Watchdog:
 
     means: Means
     memory: Memory = field(default_factory=Memory)
-    spared: Mapping[str, Decimal] = NOBODY
+    spared: Mapping[str, Decimal] = field(default_factory=dict)
     _noted: str = ""
     _hand: Hand = field(init=False)
     _skew_asked: datetime | None = None

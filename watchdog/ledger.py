@@ -103,7 +103,7 @@ class SqlWatchLedger:
 
     def page(self, severity: str, code: str, sentence: str, *, as_of: datetime) -> None:
         """See the port."""
-        mine = (_P.book == self._book) & (_P.code == code) & _P.answered_at.is_(None)
+        mine = (_P.book == self._book) & (_P.code == code) & (_P.severity == severity) & _P.answered_at.is_(None)
         row = {"book": self._book, "severity": severity, "code": code, "sentence": words(sentence)}
         with transaction(self._engine) as connection:
             if connection.execute(sa.select(_P.id).where(mine)).first() is None:

@@ -32,7 +32,7 @@ class WatchLedger(Protocol):
         ...
 
     def page(self, severity: str, code: str, sentence: str, *, as_of: datetime) -> None:
-        """Asks for a person's answer; the same unanswered sentence is asked once more, not twice."""
+        """Asks for a person's answer; what is asked and unanswered is not asked twice, unless it is worse now."""
         ...
 
     def write_ahead(self, sale: Sale, order_id: int, client_id: int, cause: str, *, as_of: datetime) -> str:
