@@ -354,6 +354,26 @@ def sql(query: Annotated[str, typer.Argument(help="SQL; without it, the tables."
 
 
 @app.command()
+def gateway(
+    account: Annotated[str, typer.Option(help="The account, typed in full; asked for in live mode alone.")] = "",
+) -> None:
+    """Owns the broker connection: sends what is signed, books what happens, reacts only to reduce risk."""
+    from gateway.process import run_gateway
+
+    raise typer.Exit(run_gateway(typed_account=account))
+
+
+@app.command()
+def watchdog(
+    account: Annotated[str, typer.Option(help="The account, typed in full; asked for in live mode alone.")] = "",
+) -> None:
+    """Watches everything, and can stop everything; needs nobody."""
+    from warden.process import run_watchdog
+
+    raise typer.Exit(run_watchdog(typed_account=account))
+
+
+@app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
     """Opens the Dagster UI with its daemon on 127.0.0.1."""
     from desk.ui import run_ui

@@ -6,8 +6,8 @@ Everything heavy is opened when it is asked for: loading the code location impor
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from resources.ledger.store import SqlGateBook, SqlLedger
     from resources.llm.batches import Batches
     from resources.llm.reasoner import DeskReasoner
+    from trading_assets.briefs.facts import Facts
     from trading_assets.broker.settings import ExecutionSettings
     from trading_assets.execution.rules import Rules
+    from trading_assets.execution.sealing import ToSeal
     from trading_assets.market.ports import MarketData
     from trading_assets.reasoning.model import Budget
     from trading_assets.reasoning.settings import ReasoningSettings
@@ -162,6 +164,33 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return backfill_budget(limits, decision=decision, day=today, backfill=run)
 
         return budget_of
+
+    def standing(self) -> str:
+        """Why the desk may open nothing now: a halt file, no gateway or watchdog alive, or what they say; empty when it may."""
+        from resources.standing import standing_of
+
+        return standing_of(self.engine(DESK), self.home().root, self.execution(), now=self.clock().now())
+
+    def seal(self, approved: Sequence[ToSeal]) -> None:
+        """Puts the three signatures on what a decision of the desk approved."""
+        from resources.keys import KeyRing
+        from resources.ledger.dispatch import SqlDispatch
+        from resources.sealing import Sealing
+        from trading_assets.briefs.facts import FactBook
+        from trading_assets.core.ports import Span
+
+        store = SqlDispatch(self.engine(DESK), DESK, self.journal_files(DESK))
+
+        def facts_at(moment: datetime) -> Facts:
+            day = moment.astimezone(NEW_YORK).date()
+            return FactBook.load(self.lake(), Span(day, day), as_of=moment).at(moment)
+
+        def held() -> Mapping[str, int] | None:
+            told = store.snapshot()
+            return None if told is None else {each.symbol: int(each.quantity) for each in told.positions}
+
+        valid = timedelta(seconds=self.execution().rhythm.signature_seconds)
+        Sealing(store, KeyRing(self.home()), facts_at, held, self.clock(), valid).seal(approved)
 
     def rules(self, lane: str) -> Rules:
         """Settings and limits that stay fixed for a run of the lane."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CODE = ("trading_assets", "resources", "sensors", "schedules", "desk", "simulation", "bench")
+CODE = ("trading_assets", "resources", "sensors", "schedules", "gateway", "warden", "desk", "simulation", "bench")
 LINES_PER_FILE_MAX = 500
 LINES_PER_FUNCTION_MAX = 70
 LINES_PER_FUNCTION_MEDIAN = 10

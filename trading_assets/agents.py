@@ -11,6 +11,7 @@ from trading_assets.plans.choosing import Choice, TraderInputs
 from trading_assets.plans.guide import GuideAnswer, GuideInputs
 from trading_assets.plans.personas import PersonaInputs, Votes
 from trading_assets.reasoning.probes import Call, Recall, RecallQuestion, TrendInputs
+from trading_assets.signatures.double_checker import SecondInputs, SecondOpinion
 from trading_assets.theses.council_evidence import DebateInputs
 from trading_assets.theses.debate import Arguments
 from trading_assets.theses.memory.critic import CriticInputs, Critique
@@ -29,5 +30,6 @@ SCHEMAS: Mapping[str, type[BaseModel]] = {
         *(DebateInputs, Arguments, ChiefInputs, DayStance, StrategistInputs, ThesisUpdates),
         *(TraderInputs, Choice, PersonaInputs, Votes),
         *(CriticInputs, Critique),
+        *(SecondInputs, SecondOpinion),
     )
 }

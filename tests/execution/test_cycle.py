@@ -40,8 +40,10 @@ from trading_assets.execution.ports import LedgerSession, SessionClose
 from trading_assets.execution.rules import Rules
 from trading_assets.features.model import BREADTH, INDICATORS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
+from trading_assets.plans.model import TradePlan
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, MARKET, REGIME_LABELS
 from trading_assets.signatures.gates import FactGate
+from trading_assets.signatures.model import Verdict
 from trading_assets.theses.model import Mind
 
 DAY = date(2012, 6, 18)
@@ -193,11 +195,21 @@ def _tight(**limits: Any) -> Rules:
     return replace(own, preferences=own.preferences.model_copy(update=limits))
 
 
+def _gated(result: SlotResult) -> list[tuple[TradePlan, Verdict]]:
+    """The plans with the risk gate's verdicts alone."""
+    return [(plan, verdict) for plan, verdict in result.judged if verdict.signer == "risk_gate"]
+
+
 def test_a_setup_becomes_thesis_plan_verdict_intent_and_bracket(tmp_path: Path) -> None:
     result = _decide(new_ledger(tmp_path), world_of(_breakouts(["MSFT"])))
     assert result.mind is not None
     assert "MSFT" in {thesis.symbol for thesis in result.mind.theses}
-    ((asked, verdict),) = result.judged
+    (asked,) = result.plans
+    verdict, *others = [verdict for _, verdict in result.judged]
+    assert [(each.signer, each.ruling) for each in others] == [
+        ("fact_checker", "approve"),
+        ("double_checker", "approve"),
+    ]
     assert (asked.strategy, asked.quantity, verdict.ruling) == ("momentum_breakout", 49, "approve")
     assert [(order.role, order.quantity) for order in result.orders] == [("entry", 49), ("stop", 49), ("target", 49)]
     assert result.decision.reason == "1 plans"
@@ -206,7 +218,7 @@ def test_a_setup_becomes_thesis_plan_verdict_intent_and_bracket(tmp_path: Path) 
 
 def test_plans_of_one_slot_count_against_each_other(tmp_path: Path) -> None:
     result = _decide(new_ledger(tmp_path), world_of(_breakouts(["AAPL", "IBM", "MSFT"])), by=_tight(positions_max=2))
-    assert [(p.symbol, v.ruling, [b.control for b in v.breaches]) for p, v in result.judged] == [
+    assert [(p.symbol, v.ruling, [b.control for b in v.breaches]) for p, v in _gated(result)] == [
         ("AAPL", "approve", []),
         ("IBM", "approve", []),
         ("MSFT", "veto", ["C8"]),
@@ -219,7 +231,7 @@ def test_what_an_approved_plan_may_cost_is_gone_for_the_next_one(tmp_path: Path)
     result = _decide(
         new_ledger(tmp_path), world_of(_breakouts(["AAPL", "IBM"])), by=_tight(gross_exposure_fraction_max=0.07)
     )
-    assert [(p.symbol, v.ruling, v.quantity) for p, v in result.judged] == [
+    assert [(p.symbol, v.ruling, v.quantity) for p, v in _gated(result)] == [
         ("AAPL", "approve", 49),
         ("IBM", "shrink", 20),
     ]
@@ -361,7 +373,7 @@ def test_losses_change_what_the_desk_may_do(
     ledger = _with_closes(new_ledger(tmp_path), *closes)
     result = _decide(ledger, world_of(_breakouts(["MSFT"])))
     assert result.decision.state == state
-    assert [verdict.ruling for _, verdict in result.judged] == ([ruling] if ruling else [])
+    assert [verdict.ruling for _, verdict in _gated(result)] == ([ruling] if ruling else [])
     with ledger.session() as transaction:
         assert (transaction.open_halt() is not None) == (state == "HALTED")
 

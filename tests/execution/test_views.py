@@ -154,12 +154,16 @@ def test_a_full_session_has_thirteen_decisions_and_a_half_day_seven() -> None:
 def test_every_fill_belongs_to_an_order_every_order_to_an_approved_plan(walked: Walked) -> None:
     orders, plans, verdicts = (walked.tables[name] for name in ("orders", "trade_plans", "verdicts"))
     assert {fill.order_id for fill in walked.fills} <= set(orders["order_id"])
-    assert plans["plan_digest"].sort().equals(verdicts["plan_digest"].sort())
+    gated = verdicts.filter(pl.col("signer") == "risk_gate")
+    assert plans["plan_digest"].sort().equals(gated["plan_digest"].sort())
     key = ["session", "slot", "strategy", "symbol"]
-    asked = orders.filter(pl.col("role").is_in(["entry", "exit"])).join(verdicts, on=key, suffix="_allowed")
-    assert asked.height == orders.filter(pl.col("role").is_in(["entry", "exit"])).height
+    sent = orders.filter(pl.col("role").is_in(["entry", "exit"]))
+    asked = sent.join(gated, on=key, suffix="_allowed")
+    assert asked.height == sent.height
     assert (asked["quantity"] == asked["quantity_allowed"]).all()
-    assert set(asked["ruling"]) <= {"approve", "shrink"}
+    signed = sent.join(verdicts, on=key)
+    assert signed.height == 3 * sent.height
+    assert set(signed["ruling"]) <= {"approve", "shrink"}
 
 
 def test_what_passed_the_gate_has_its_stop_below_and_its_target_far_enough_above(walked: Walked) -> None:

@@ -11,8 +11,8 @@ from trading_assets.core.preferences import Preferences
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.plans.model import PlanAction, PlanSide, TradePlan
 from trading_assets.plans.portfolio import Holding, Portfolio
+from trading_assets.signatures.allowance import Surroundings
 from trading_assets.signatures.model import Verdict
-from trading_assets.signatures.risk_gate import Surroundings
 from trading_assets.signatures.state import StateRuling, TradingState
 
 SECTORS = {"AAA": "Software", "BBB": "Software", "CCC": "Banks", **{f"H{n}": f"sector {n}" for n in range(9)}}
@@ -24,6 +24,7 @@ LOOSE = Preferences(
     positions_max=50,
     sector_fraction_max=1.0,
     gross_exposure_fraction_max=1.0,
+    net_exposure_fraction_max=1.0,
     order_notional_usd_max=1_000_000.0,
     order_quantity_max=100_000,
     order_share_of_volume_max=0.10,
@@ -36,6 +37,7 @@ LOOSE = Preferences(
     short_selling=True,
     short_exposure_fraction_max=1.0,
     add_to_losers=True,
+    average_volume_min=10_000,
 )
 
 

@@ -7,10 +7,13 @@ import pytest
 from tests.signatures.gated import LIMITS, around, holding, leaving, plan, portfolio, short, tight, told
 from trading_assets.plans.model import PlanAction, PlanSide, TradePlan
 from trading_assets.plans.portfolio import Holding, Pending
-from trading_assets.signatures.exposure import PendingEntry, committed, free_cash, gross, stop_risk
+from trading_assets.signatures.exposure import PendingEntry, committed, free_cash, gross, net_towards, stop_risk
 from trading_assets.signatures.risk_gate import judge
 
+SIDES: tuple[PlanSide, ...] = ("long", "short")
 
+
+@pytest.mark.control("C6")
 def test_what_opens_has_a_limit() -> None:
     naked = plan().model_copy(update={"style": "market"})
     assert told(judge(naked, around())) == ("veto", 0, ["C6"])
@@ -47,6 +50,7 @@ def test_a_pending_entry_that_does_not_tell_its_side_may_be_short() -> None:
     assert told(judge(short(100), around(book, tight(short_exposure_fraction_max=0.05)))) == ("shrink", 60, ["C28b"])
 
 
+@pytest.mark.control("C9b")
 def test_a_short_sale_frees_no_cash_and_takes_as_much_as_a_purchase() -> None:
     """10,000 of equity: the short of 4,000 brought 4,000 in, owes them, and stands against 4,000 more."""
     book = portfolio(holding("CCC", -4_000, quantity=-80, stop="51.00"), cash=14_000)
@@ -73,6 +77,7 @@ def test_a_short_position_counts_by_its_size_for_every_limit_on_value() -> None:
     assert told(verdict) == ("shrink", 20, ["C7"])
 
 
+@pytest.mark.control("C27")
 @pytest.mark.parametrize(
     ("asked", "held"),
     [
@@ -94,6 +99,7 @@ def test_a_pending_entry_of_an_unknown_side_may_be_on_the_other() -> None:
     assert "long beside unknown" in verdict.sentences[0]
 
 
+@pytest.mark.control("C20b")
 def test_related_positions_share_one_risk() -> None:
     """Equity 100,000, at most 1,000 at risk: 400 in BBB to its stop, 300 pending in CCC, 300 left for the plan."""
     book = portfolio(holding("BBB", 5_000, stop="46.00"), holding("H1", 5_000, stop="10.00"), cash=90_000)
@@ -130,26 +136,29 @@ def test_an_addition_shares_one_trades_risk_with_its_position() -> None:
     assert told(judge(plan(100, action="add"), around(book, limits))) == ("shrink", 50, ["C20"])
 
 
+@pytest.mark.control("A1")
 def test_an_addition_needs_a_position() -> None:
-    assert told(judge(plan(10, action="add"), around())) == ("veto", 0, ["C30"])
+    assert told(judge(plan(10, action="add"), around())) == ("veto", 0, ["A1"])
 
 
+@pytest.mark.control("A2")
 @pytest.mark.parametrize("action", ["enter", "add"])
 def test_a_position_never_grows_beyond_three_times_its_first_size(action: PlanAction) -> None:
     """Whatever the plan calls itself."""
     book = portfolio(holding("AAA", 5_000, stop="49.00", base=50), cash=95_000)
     book = book.with_pending(PendingEntry("AAA", Decimal(1_000), "long", 20, Decimal(20)))
-    assert told(judge(plan(31, action=action), around(book))) == ("shrink", 30, ["C30b"])
+    assert told(judge(plan(31, action=action), around(book))) == ("shrink", 30, ["A2"])
     assert judge(plan(30, action=action), around(book)).ruling == "approve"
 
 
 def test_a_first_size_of_nothing_and_a_pending_addition_of_unknown_size_allow_nothing() -> None:
     nothing = portfolio(holding("AAA", stop="49.00", base=0), cash=95_000)
-    assert told(judge(plan(10, action="add"), around(nothing))) == ("veto", 0, ["C30b"])
+    assert told(judge(plan(10, action="add"), around(nothing))) == ("veto", 0, ["A2"])
     unknown = portfolio(holding("AAA", stop="49.00"), cash=95_000).with_pending(Pending("AAA", Decimal(50)))
-    assert told(judge(plan(10, action="add"), around(unknown))) == ("veto", 0, ["C27", "C30b"])
+    assert told(judge(plan(10, action="add"), around(unknown))) == ("veto", 0, ["C27", "A2"])
 
 
+@pytest.mark.control("A3")
 @pytest.mark.parametrize(
     ("asked", "held", "allowed"),
     [
@@ -164,6 +173,25 @@ def test_a_first_size_of_nothing_and_a_pending_addition_of_unknown_size_allow_no
 def test_nothing_is_added_to_a_loser_without_the_operators_word(asked: TradePlan, held: Holding, allowed: bool) -> None:
     book = portfolio(held, cash=str(100_000 - held.value))
     assert told(judge(asked, around(book, tight(add_to_losers=False)))) == (
-        ("approve", 10, []) if allowed else ("veto", 0, ["C30c"])
+        ("approve", 10, []) if allowed else ("veto", 0, ["A3"])
     )
     assert judge(asked, around(book)).ruling == "approve"
+
+
+@pytest.mark.control("C9c")
+def test_what_is_owed_offsets_what_is_held_and_what_may_never_fill_offsets_nothing() -> None:
+    book = portfolio(holding("CCC", 30_000), holding("H1", -10_000, quantity=-100, stop="101.00"), cash=80_000)
+    assert [net_towards(book, side) for side in SIDES] == [20_000, -20_000]
+    coming = book.with_pending(PendingEntry("H2", Decimal(4_000), "short", 20, Decimal(20)))
+    assert [net_towards(coming, side) for side in SIDES] == [20_000, -16_000]
+    unknown = coming.with_pending(Pending("H3", Decimal(1_000)))
+    assert [net_towards(unknown, side) for side in SIDES] == [21_000, -15_000]
+    limits = tight(net_exposure_fraction_max=0.24)
+    assert told(judge(plan(100), around(unknown, limits))) == ("shrink", 60, ["C9c"])
+    assert judge(short(100), around(unknown, limits)).ruling == "approve"
+
+
+@pytest.mark.control("C19b")
+@pytest.mark.parametrize(("target", "allowed"), [("100.00", 10), ("100.01", 0), ("520.00", 0), ("0.01", 0)])
+def test_a_target_beyond_twice_the_entry_is_a_slip_of_a_digit(target: str, allowed: int) -> None:
+    assert judge(plan(10, target=target), around()).quantity == allowed

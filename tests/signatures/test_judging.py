@@ -97,14 +97,14 @@ def test_the_second_side_of_a_symbol_within_a_slot_is_refused() -> None:
 def test_an_addition_counts_the_one_before_it() -> None:
     book = portfolio(holding("AAA", stop="49.00", base=50), cash=95_000)
     verdicts = judged(plan(30, action="add"), plan(30, action="add"), book=book)
-    assert told(verdicts) == [("approve", 30, []), ("shrink", 20, ["C30b"])]
+    assert told(verdicts) == [("approve", 30, []), ("shrink", 20, ["A2"])]
 
 
 def test_a_reduction_frees_nothing_for_what_opens_after_it() -> None:
     """Its fill is not known yet."""
     book = portfolio(holding("AAA", 95_000, quantity=100), cash=5_000)
     verdicts = judged(leaving(100), plan(101, symbol="BBB"), book=book)
-    assert told(verdicts) == [("approve", 100, []), ("shrink", 100, ["C9", "C9b"])]
+    assert told(verdicts) == [("approve", 100, []), ("shrink", 100, ["C9", "C9b", "C9c"])]
 
 
 def test_a_halted_desk_reduces_and_opens_nothing() -> None:
@@ -120,6 +120,7 @@ def test_a_pair_of_which_both_legs_pass_trades() -> None:
     assert told(judged(*LEGS)) == [("approve", 100, []), ("approve", 100, [])]
 
 
+@pytest.mark.control("P1")
 @pytest.mark.parametrize("cut", [0, 1])
 @pytest.mark.parametrize(("quantity", "ruling"), [(101, "shrink"), (100, "veto")])
 def test_a_leg_that_is_shrunk_or_vetoed_takes_the_other_along(cut: int, quantity: int, ruling: str) -> None:
@@ -127,23 +128,23 @@ def test_a_leg_that_is_shrunk_or_vetoed_takes_the_other_along(cut: int, quantity
     legs = [leg.model_copy(update=weak) if number == cut else leg for number, leg in enumerate(LEGS)]
     verdicts = judged(*legs, limits=tight(order_quantity_max=100))
     own = "C3" if ruling == "shrink" else "C18"
-    assert told(verdicts)[cut] == ("veto", 0, [own, "C31"])
-    assert told(verdicts)[1 - cut] == ("veto", 0, ["C31"])
+    assert told(verdicts)[cut] == ("veto", 0, [own, "P1"])
+    assert told(verdicts)[1 - cut] == ("veto", 0, ["P1"])
     symbol = ("AAA", "BBB")[cut]
     assert verdicts[1 - cut].sentences == (
-        f"C31 pair p: {symbol} {ruling}, bound one long and one short leg, both approved in full; allows 0 of 100 shares",
+        f"P1 pair p: {symbol} {ruling}, bound one long and one short leg, both approved in full; allows 0 of 100 shares",
     )
 
 
 def test_both_legs_are_refused_while_shorts_are_off() -> None:
     limits = tight(short_selling=False)
-    assert told(judged(*LEGS, limits=limits)) == [("veto", 0, ["C28", "C31"])] * 2
+    assert told(judged(*LEGS, limits=limits)) == [("veto", 0, ["C28", "P1"])] * 2
     assert {verdict.ruling for verdict in judged(*LEGS, limits=LIMITS)} == {"veto"}
 
 
 def test_the_second_leg_is_judged_against_the_first() -> None:
     verdicts = judged(*LEGS, limits=tight(gross_exposure_fraction_max=0.0999))
-    assert told(verdicts) == [("veto", 0, ["C31"]), ("veto", 0, ["C9", "C31"])]
+    assert told(verdicts) == [("veto", 0, ["P1"]), ("veto", 0, ["C9", "P1"])]
 
 
 def test_a_pair_that_falls_leaves_room_for_what_stands_between_and_after_its_legs() -> None:
@@ -170,7 +171,7 @@ def test_a_pair_is_judged_where_its_first_leg_stands() -> None:
 )
 def test_what_is_no_long_and_short_leg_is_no_pair(legs: tuple[TradePlan, ...], words: str) -> None:
     for verdict in judged(*legs):
-        assert (verdict.ruling, verdict.breaches[-1].control, verdict.breaches[-1].value) == ("veto", "C31", words)
+        assert (verdict.ruling, verdict.breaches[-1].control, verdict.breaches[-1].value) == ("veto", "P1", words)
 
 
 def test_two_pairs_are_told_apart() -> None:

@@ -8,15 +8,23 @@ from typing import Any
 import pytest
 
 from tests.signatures.gated import LIMITS, SLOT, around, holding, leaving, plan, portfolio, short, tight, told
+from tests.signatures.test_controls_at_sending import SENDING_FIELDS
 from trading_assets.core.preferences import Preferences
 from trading_assets.plans.model import PlanAction, PlanSide, TradePlan
 from trading_assets.plans.portfolio import Pending
 from trading_assets.signatures.exposure import PendingEntry
 from trading_assets.signatures.model import VERDICTS
-from trading_assets.signatures.risk_gate import CONTROLS, EXIT_CONTROLS, judge, verdict_rows
+from trading_assets.signatures.risk_gate import CONTROLS, judge, verdict_rows
 from trading_assets.signatures.state import TradingState
 
-STATE_FIELDS = frozenset({"daily_loss_reduce_only_fraction", "daily_loss_halt_fraction", "drawdown_halt_fraction"})
+STATE_FIELDS = frozenset(
+    {
+        "daily_loss_reduce_only_fraction",
+        "daily_loss_halt_fraction",
+        "drawdown_halt_fraction",
+        "stop_outs_reduce_only",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,16 @@ BOUNDS = (
         plan(101),
         100,
         {"book": portfolio(holding("CCC", 50_000), cash=50_000)},
+    ),
+    Bound(
+        "C9c",
+        "net_exposure_fraction_max",
+        0.35,
+        0.3499999,
+        plan(100),
+        plan(101),
+        100,
+        {"book": portfolio(holding("CCC", 50_000), holding("H1", -20_000, quantity=-100, stop="201.00"), cash=70_000)},
     ),
     Bound(
         "C10",
@@ -98,7 +116,7 @@ BOUNDS = (
     Bound("C28", "short_selling", True, False, short(100), short(100), 100),
     Bound("C28b", "short_exposure_fraction_max", 0.05, 0.0499999, short(100), short(101), 100),
     Bound(
-        "C30c",
+        "A3",
         "add_to_losers",
         True,
         False,
@@ -117,7 +135,13 @@ def test_a_plan_exactly_at_the_bound_passes(bound: Bound) -> None:
     assert told(verdict) == ("approve", bound.at.quantity, [])
 
 
-STEPPED = [bound for bound in BOUNDS if bound.control not in {"C8", "C28", "C30c"}]
+@pytest.mark.control("C1")
+@pytest.mark.parametrize("state", ["REDUCING", "HALTED"])
+def test_only_an_active_desk_enters(state: TradingState) -> None:
+    assert told(judge(plan(), around(state=state))) == ("veto", 0, ["C1"])
+
+
+STEPPED = [bound for bound in BOUNDS if bound.control not in {"C8", "C28", "A3"}]
 
 
 @pytest.mark.parametrize("bound", STEPPED, ids=[f"{bound.control}-{bound.limit}" for bound in STEPPED])
@@ -127,6 +151,9 @@ def test_one_share_or_one_cent_beyond_the_bound_is_cut_or_refused(bound: Bound) 
     assert told(verdict) == (ruling, bound.allowed_beyond, [bound.control])
 
 
+@pytest.mark.control(
+    "C3", "C4", "C7", "C8", "C9", "C9c", "C10", "C18", "C18b", "C19", "C19b", "C20", "C20b", "C28", "C28b", "A3"
+)
 @pytest.mark.parametrize("bound", BOUNDS, ids=IDS)
 def test_the_bound_is_the_preferences_own_value(bound: Bound) -> None:
     """The same plan that passes under the limit is cut or refused when the file's limit is one step tighter."""
@@ -136,34 +163,32 @@ def test_the_bound_is_the_preferences_own_value(bound: Bound) -> None:
 
 
 def test_every_field_of_the_preferences_has_a_control_that_a_test_trips() -> None:
-    """A limit that nothing enforces is worse than none; those of the trading state are tripped in test_state."""
-    assert {bound.limit for bound in BOUNDS} | STATE_FIELDS == set(Preferences.model_fields)
+    """A limit that nothing enforces is worse than none; those of state and sending are tripped in their own files."""
+    assert {bound.limit for bound in BOUNDS} | STATE_FIELDS | SENDING_FIELDS == set(Preferences.model_fields)
 
 
 def test_every_control_that_has_a_limit_stands_in_the_bounds() -> None:
-    without_a_field = {"C1", "C6", "C9b", "C27", "C30", "C30b"}
-    assert {bound.control for bound in BOUNDS} | without_a_field == {control.id for control in CONTROLS}
+    without_a_field = {"C1", "C6", "C9b", "C27", "A1", "A2"}
+    asked = {control.id for control in CONTROLS if control.plan_rule}
+    assert {bound.control for bound in BOUNDS} | without_a_field == asked
 
 
+@pytest.mark.control("C8")
 def test_the_ninth_position_is_refused_and_a_pending_one_counts() -> None:
     eight = portfolio(*NINE[:7], cash=99_993).with_pending(Pending("H8", Decimal(1)))
     assert told(judge(plan(), around(eight, tight(positions_max=8)))) == ("veto", 0, ["C8"])
 
 
-@pytest.mark.parametrize("state", ["REDUCING", "HALTED"])
-def test_only_an_active_desk_enters(state: TradingState) -> None:
-    assert told(judge(plan(), around(state=state))) == ("veto", 0, ["C1"])
-
-
+@pytest.mark.control("C9", "C9b", "C9c")
 def test_free_cash_pays_to_the_last_cent() -> None:
     book = portfolio(holding("CCC", 95_000), cash=5_000)
     assert told(judge(plan(100), around(book)))[0] == "approve"
-    assert told(judge(plan(101), around(book))) == ("shrink", 100, ["C9", "C9b"])
+    assert told(judge(plan(101), around(book))) == ("shrink", 100, ["C9", "C9b", "C9c"])
 
 
 def test_cash_that_a_pending_entry_may_need_is_not_free() -> None:
     book = portfolio(holding("CCC", 90_000), cash=10_000).with_pending(Pending("CCC", Decimal("5000.01")))
-    assert told(judge(plan(100), around(book))) == ("shrink", 99, ["C9", "C9b"])
+    assert told(judge(plan(100), around(book))) == ("shrink", 99, ["C9", "C9b", "C9c"])
 
 
 @pytest.mark.parametrize(
@@ -180,6 +205,7 @@ def test_a_peer_whose_sector_is_unknown_is_a_sector_of_its_own() -> None:
     assert judge(plan(100), around(book, tight(sector_fraction_max=0.05))).ruling == "approve"
 
 
+@pytest.mark.control("C10")
 def test_a_symbol_without_a_sector_may_not_be_entered() -> None:
     assert told(judge(plan(), around(sectors={}))) == ("veto", 0, ["C10"])
 
@@ -202,7 +228,7 @@ def test_the_share_of_volume_is_exact_where_floats_are_not(average: float, fract
 def test_a_book_whose_equity_is_absurd_allows_nothing(cash: str) -> None:
     verdict = judge(plan(), around(portfolio(cash=cash)))
     assert verdict.ruling == "veto"
-    assert {"C7", "C9", "C9b", "C10", "C20"} <= {breach.control for breach in verdict.breaches}
+    assert {"C7", "C9", "C9b", "C9c", "C10", "C20"} <= {breach.control for breach in verdict.breaches}
 
 
 @pytest.mark.parametrize("worth", ["NaN", "Infinity"])
@@ -210,6 +236,7 @@ def test_a_holding_whose_value_is_absurd_allows_nothing(worth: str) -> None:
     assert judge(plan(), around(portfolio(holding("BBB", worth)))).quantity == 0
 
 
+@pytest.mark.control("C19", "C19b", "C20", "C20b")
 @pytest.mark.parametrize("stop", ["50.00", "50.01", "60.00"])
 def test_a_stop_at_or_above_the_entry_is_refused_by_distance_reward_and_risk(stop: str) -> None:
     assert told(judge(plan(stop=stop), around())) == ("veto", 0, ["C19", "C19b", "C20", "C20b"])
@@ -235,7 +262,7 @@ def test_a_refusal_lists_every_breach_with_value_and_bound() -> None:
     surroundings = around(book, LIMITS, state="REDUCING", volume=1_000.0, sectors={})
     verdict = judge(plan(600, entry="4.00", stop="3.00", target="4.10"), surroundings)
     controls = [breach.control for breach in verdict.breaches]
-    assert controls == ["C1", "C3", "C7", "C8", "C9", "C9b", "C10", "C18", "C18b", "C19", "C19b", "C20", "C20b"]
+    assert controls == ["C1", "C3", "C7", "C8", "C9", "C9b", "C9c", "C10", "C18", "C18b", "C19", "C19b", "C20", "C20b"]
     assert "C3 quantity per order: 600 shares, bound 500 shares; allows 500 of 600 shares" in verdict.sentences
     assert "C18 minimum price: 4.00 USD, bound 5.00 USD; allows 0 of 600 shares" in verdict.sentences
     assert all(breach.value and breach.bound for breach in verdict.breaches)
@@ -253,6 +280,7 @@ def test_a_verdict_is_about_exactly_one_plan() -> None:
     assert (verdict.plan_id, verdict.plan_digest, verdict.signer) == (asked.id, asked.digest, "risk_gate")
 
 
+@pytest.mark.control("X1")
 @pytest.mark.parametrize(("held", "expected"), [(100, ("approve", 100, [])), (99, ("shrink", 99, ["X1"]))])
 def test_an_exit_sells_at_most_what_is_held(held: int, expected: tuple[str, int, list[str]]) -> None:
     book = portfolio(holding("AAA", quantity=held))
@@ -283,7 +311,7 @@ def test_an_exit_passes_in_every_state_and_against_every_limit(state: TradingSta
 
 
 def test_control_ids_are_unique() -> None:
-    ids = [control.id for control in (*CONTROLS, *EXIT_CONTROLS)]
+    ids = [control.id for control in CONTROLS]
     assert len(set(ids)) == len(ids)
 
 

@@ -16,6 +16,7 @@ def _after(*equity: str | int, limits: Preferences = LIMITS, open_halt: str | No
     return trading_state([Decimal(value) for value in equity], limits, open_halt=open_halt)
 
 
+@pytest.mark.control("C11", "C12")
 @pytest.mark.parametrize(
     ("equity", "state"),
     [
@@ -44,6 +45,7 @@ def test_a_drawdown_is_named_with_its_control_value_and_bound() -> None:
     assert _after(100, "97.5", 95, 93, 91) == StateRuling("HALTED", cause, halt=cause)
 
 
+@pytest.mark.control("C11")
 def test_a_gap_past_both_bounds_halts() -> None:
     assert _after(100, 50).state == "HALTED"
 

@@ -215,11 +215,15 @@ class FeeBooked:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """Shares that are there and not the desk's doing: counted from now on, never managed but for a protective stop."""
+    """Shares that are there and not the desk's doing: counted from now on, never managed but for a protective stop.
+
+    `cash` is what the account held at that moment, USD: what the ledger counts its cash from, anew; None leaves it as it is.
+    """
 
     position: HeldPosition
     difference: Decimal
     why: str
+    cash: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ OrderKind = Literal["market", "limit", "stop"]
 Tif = Literal["day", "gtc"]
 Algo = Literal["", "adaptive"]
 BrokerStatus = Literal["pending", "working", "pending_cancel", "cancelled", "filled", "rejected", "held"]
-"""`pending`: not acknowledged. `held`: at the broker, not transmitted. `working`: also stops, and children that wait for a parent."""
+"""`pending`: not acknowledged. `held`: at the broker, not transmitted. `working`: also stops, and children that wait for it."""
 ENDED: frozenset[BrokerStatus] = frozenset({"cancelled", "filled", "rejected"})
 QuoteKind = Literal["live", "frozen", "delayed"]
 REF_PREFIX = "D1:"

@@ -17,7 +17,22 @@ from pydantic import AwareDatetime
 from trading_assets.core.strict_yaml import Strict
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, Column, Table
 
-Topic = Literal["decision", "order", "fill", "halt", "resume", "bar", "news", "alert", "timer", "regime", "note"]
+Topic = Literal[
+    "decision",
+    "order",
+    "signed",
+    "state",
+    "execution",
+    "fill",
+    "halt",
+    "resume",
+    "bar",
+    "news",
+    "alert",
+    "timer",
+    "regime",
+    "note",
+]
 
 
 class Decided(Strict):
@@ -39,6 +54,32 @@ class Ordered(Strict):
     side: str
     role: str
     quantity: int
+
+
+class Signed(Strict):
+    """All three signers have sealed an intent."""
+
+    intent_id: str
+    symbol: str
+
+
+class StateChanged(Strict):
+    """An intent stands elsewhere in its life; `why` is empty where the state says it all."""
+
+    intent_id: str
+    state: str
+    why: str
+
+
+class Executed(Strict):
+    """A broker told of an execution. USD; `intent_id` is empty where no order of the desk explains it."""
+
+    exec_id: str
+    intent_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal
 
 
 class Filled(Strict):
@@ -118,11 +159,27 @@ class Note(Strict):
 
 
 Payload = (
-    Decided | Ordered | Filled | Halted | Resumed | BarClosed | NewsArrived | Alert | TimerFired | RegimeChanged | Note
+    Decided
+    | Ordered
+    | Signed
+    | StateChanged
+    | Executed
+    | Filled
+    | Halted
+    | Resumed
+    | BarClosed
+    | NewsArrived
+    | Alert
+    | TimerFired
+    | RegimeChanged
+    | Note
 )
 TOPICS: Mapping[Topic, type[Payload]] = {
     "decision": Decided,
     "order": Ordered,
+    "signed": Signed,
+    "state": StateChanged,
+    "execution": Executed,
     "fill": Filled,
     "halt": Halted,
     "resume": Resumed,

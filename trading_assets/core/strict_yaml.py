@@ -60,7 +60,7 @@ def load_model(path: Path, model: type[Model]) -> Model:
             raw = yaml.load(file, Loader=StrictLoader)  # noqa: S506 - StrictLoader derives from SafeLoader
     except FileNotFoundError as missing:
         raise ConfigurationError("a settings file is missing", value=path) from missing
-    except yaml.YAMLError as broken:
+    except (yaml.YAMLError, UnicodeDecodeError) as broken:
         raise ConfigurationError(f"{path.name} is not YAML: {broken}".replace("\n", " ")) from broken
     _refuse_non_finite(raw, path.name)
     try:

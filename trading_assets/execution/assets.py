@@ -6,6 +6,7 @@ The backtest lane walks a whole range in one run and carries the book; the desk 
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,8 @@ def _lane(desk: DeskResource, name: str, context: dg.AssetExecutionContext) -> "
     budget_of = desk.budgets(name, run=context.run.tags.get(BACKFILL_TAG, context.run_id))
     with desk.reasoner() as reasoner, reasoner.cycle():
         counsel = Counsel(reasoner, lambda slot: budget_of(slot.session, slot.label), rules.agents.patience)
-        yield Lane(desk.lake(), desk.gates(), desk.ledger(name), rules, counsel)
+        lane = Lane(desk.lake(), desk.gates(), desk.ledger(name), rules, counsel)
+        yield replace(lane, standing=desk.standing, seal=desk.seal) if rules.dispatches else lane
 
 
 def _pictured(mind: "Mind") -> dict[str, Any]:

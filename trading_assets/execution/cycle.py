@@ -27,6 +27,8 @@ from trading_assets.plans.candidates import acts
 from trading_assets.plans.ensemble import persona_weights
 from trading_assets.plans.model import TradePlan
 from trading_assets.plans.trader import Planned, make_plans
+from trading_assets.signatures.double_checker import Second, double_check, second_on
+from trading_assets.signatures.fact_checker import check_facts
 from trading_assets.signatures.judging import judge_all
 from trading_assets.signatures.model import SIGNERS, Verdict
 from trading_assets.theses.model import Event, Mind, Score, Thesis
@@ -106,11 +108,13 @@ def settle_session(session: Session, world: World, rules: Rules, ledger: LedgerS
 
 
 def _conclude(view: View, grown: Grown, thoughts: Thoughts, rules: Rules, ledger: LedgerSession) -> SlotResult:
-    """From opinions to orders: plans by code, verdicts by the gate, and one transaction that holds all of it."""
+    """From opinions to orders: plans by code, verdicts by three signers, and one transaction that holds all of it."""
     planned = _planned(view, grown, thoughts, rules)
-    judged = _judged(view, grown.advanced.mind, planned.plans, rules)
-    approved = [(plan, verdict) for plan, verdict in judged if verdict.quantity > 0]
-    intents = tuple(intent_for(p, v, book=rules.book, limits_hash=rules.limits_hash) for p, v in approved)
+    gated = _judged(view, grown.advanced.mind, planned.plans, rules)
+    signed = ruled(gated, partial(_other_eyes, view, grown.advanced.mind, thoughts.seconds))
+    approved = [each for each in signed if each.quantity]
+    judged = tuple(pair for each in signed for pair in each.judged)
+    intents = tuple(_intent(each, rules) for each in approved)
     orders = tuple(order for intent in intents for order in orders_of(intent))
     mind = _with_orders(grown.advanced.mind, intents, view)
     decision = Decision(
@@ -120,7 +124,7 @@ def _conclude(view: View, grown: Grown, thoughts: Thoughts, rules: Rules, ledger
         state=view.ruling.state,
         reason=_reason(planned.plans, view),
         plans=len(planned.plans),
-        vetoes=len(judged) - len(approved),
+        vetoes=len(signed) - len(approved),
         limits_hash=rules.limits_hash,
         mind_digest=mind_digest(mind),
     )
@@ -179,6 +183,12 @@ def _judged(view: View, mind: Mind, plans: Sequence[TradePlan], rules: Rules) ->
         related=related(mind),
         preferences=rules.preferences,
     )
+
+
+def _other_eyes(view: View, mind: Mind, seconds: Sequence[Second], plan: TradePlan) -> tuple[Verdict, Verdict]:
+    """What the fact checker and the double checker say of a plan that the gate allows."""
+    facts = check_facts(plan, view.facts, view.said, mind=mind, held=view.held)
+    return facts, double_check(plan, second_on(plan, seconds))
 
 
 def _with_orders(mind: Mind, intents: Sequence[Intent], view: View) -> Mind:

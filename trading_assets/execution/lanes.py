@@ -19,8 +19,9 @@ from trading_assets.execution.learning import learn
 from trading_assets.execution.looking import World, look
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
 from trading_assets.execution.opinions import opinions_of
-from trading_assets.execution.ports import Intent, LedgerSession, OrderLedger, SessionClose
+from trading_assets.execution.ports import LedgerSession, OrderLedger, SessionClose
 from trading_assets.execution.rules import Rules
+from trading_assets.execution.sealing import ToSeal, to_seal
 from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.execution.thinking import think
 from trading_assets.execution.views import account_rows, fill_rows, order_rows, position_rows, trade_rows
@@ -52,7 +53,7 @@ class Lane:
     rules: Rules
     counsel: Counsel
     standing: Callable[[], str] = lambda: ""
-    seal: Callable[[Sequence[Intent]], None] = lambda _: None
+    seal: Callable[[Sequence[ToSeal]], None] = lambda _: None
 
     @property
     def name(self) -> str:
@@ -171,7 +172,8 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
         thoughts = think(view, lane.rules, world.counsel)
     with lane.ledger.session() as ledger:
         result = decide_slot(slot, world, lane.rules, ledger, thoughts=thoughts)
-    lane.seal(result.intents)
+    if thoughts is not None and result.mind is not None:
+        lane.seal(to_seal(result.intents, result.judged, thoughts.view.said, result.mind))
     rows: dict[str, list[Row]] = {table.name: [] for table in DECIDED}
     _collect(rows, result)
     replacing = {"slot": [slot.label]}

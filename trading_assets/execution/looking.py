@@ -56,7 +56,10 @@ class World:
 
 @dataclass(frozen=True)
 class View:
-    """Everything that one slot may know. `said` holds what passed the fact check, `remarks` what did not."""
+    """Everything that one slot may know. `said` holds what passed the fact check, `remarks` what did not.
+
+    `held` is what the broker says is held; None where there is no broker.
+    """
 
     slot: Slot
     facts: Facts
@@ -66,6 +69,7 @@ class View:
     said: Opinions
     lessons: Sequence[Lesson] = ()
     proposals: Sequence[Proposal] = ()
+    held: Mapping[str, int] | None = None
     remarks: tuple[Remark, ...] = field(default=())
 
     def voices(self, weights: Mapping[str, float]) -> tuple[Voice, ...]:
@@ -99,6 +103,7 @@ def look(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -> View:
         said=said,
         lessons=ledger.lessons(slot.at),
         proposals=ledger.proposals(_slot_before(slot, rules).at, slot.at),
+        held=ledger.at_broker(session.day).held if rules.dispatches else None,
         remarks=remarks,
     )
 

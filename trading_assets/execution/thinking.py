@@ -1,4 +1,4 @@
-"""A slot's round of questions: the strategist first, then trader and personas side by side over what code found.
+"""A slot's round of questions: the strategist first, then trader, personas and double checker side by side over what code found.
 
 Agents give opinions in typed words; what comes of them is computed again, by the same functions, where the slot is decided.
 """
@@ -14,9 +14,11 @@ from trading_assets.execution.ports import Remark
 from trading_assets.execution.rules import Rules
 from trading_assets.plans.candidates import candidates, refused_proposals
 from trading_assets.plans.choosing import choice_of, trader_ask
-from trading_assets.plans.model import Candidate, Vote
+from trading_assets.plans.model import Candidate, PlanSide, Vote
 from trading_assets.plans.personas import vote_asks, votes_of
+from trading_assets.plans.portfolio import FOREIGN
 from trading_assets.reasoning.model import Abstention, Answer, Ask, Budget
+from trading_assets.signatures.double_checker import Second, second_asks, seconds_of
 from trading_assets.theses.graph import Advanced, advance
 from trading_assets.theses.model import ThesisUpdate
 from trading_assets.theses.strategist import strategist_ask, updates_of
@@ -42,6 +44,7 @@ class Thoughts:
     updates: tuple[ThesisUpdate, ...] = ()
     choice: tuple[Key, ...] = ()
     votes: tuple[Vote, ...] = ()
+    seconds: tuple[Second, ...] = ()
     remarks: tuple[Remark, ...] = field(default=())
 
 
@@ -50,10 +53,14 @@ def think(view: View, rules: Rules, counsel: Counsel) -> Thoughts:
     budget, remarks = counsel.budget_of(view.slot), list[Remark]()
     updates = _updates(view, rules, counsel, budget, remarks) if view.slot.is_first else ()
     grown = grow(view, updates, rules)
-    if not grown.candidates or view.ruling.state != "ACTIVE":
+    enlarged = _may_grow(view)
+    if not (grown.candidates or enlarged) or view.ruling.state != "ACTIVE":
         return Thoughts(view, grown, updates, remarks=tuple(remarks))
-    choice, votes = _opinions(view, grown, rules, counsel, budget, remarks)
-    return Thoughts(view, grown, updates, choice, votes, tuple(remarks))
+    seconds = second_asks(grown.candidates, view.facts, budget=budget, as_of=view.slot.at, also=enlarged)
+    if not grown.candidates:
+        answers = counsel.reasoner.gather(seconds, within=counsel.patience)
+        return Thoughts(view, grown, updates, seconds=_seconds(seconds, answers, remarks), remarks=tuple(remarks))
+    return _opinions(view, grown, updates, seconds, rules, counsel, budget, remarks)
 
 
 def grow(view: View, updates: Sequence[ThesisUpdate], rules: Rules) -> Grown:
@@ -106,10 +113,23 @@ def _updates(
     return updates_of(ask, answer) if _spoke("strategist", answer, remarks) else ()
 
 
+def _may_grow(view: View) -> tuple[tuple[str, PlanSide], ...]:
+    """Holdings that a plan may add to; what is not the desk's never grows, and holdings are resized at the open alone."""
+    holdings = view.portfolio.holdings.values() if view.slot.is_first else ()
+    return tuple(sorted((each.symbol, each.side) for each in holdings if each.strategy != FOREIGN))
+
+
 def _opinions(
-    view: View, grown: Grown, rules: Rules, counsel: Counsel, budget: Budget, remarks: list[Remark]
-) -> tuple[tuple[Key, ...], tuple[Vote, ...]]:
-    """The trader's choice and the personas' votes, asked side by side."""
+    view: View,
+    grown: Grown,
+    updates: tuple[ThesisUpdate, ...],
+    seconds: Sequence[Ask[Any, Any]],
+    rules: Rules,
+    counsel: Counsel,
+    budget: Budget,
+    remarks: list[Remark],
+) -> Thoughts:
+    """The trader's choice, the personas' votes and the double checker's blind opinions, asked side by side."""
     facts, mind, said, at = view.facts, grown.advanced.mind, view.said, view.slot.at
     trader = trader_ask(grown.candidates, facts, mind, said.stance, budget=budget, as_of=at, lessons=view.lessons)
     cases = [argued.case for argued in said.cases]
@@ -125,16 +145,28 @@ def _opinions(
         briefs=said.briefs,
         narratives=said.narratives,
     )
-    asks: list[Ask[Any, Any]] = [trader, *(ask for _, ask in voters)]
-    chosen, *voted = counsel.reasoner.gather(asks, within=counsel.patience)
+    asks: list[Ask[Any, Any]] = [trader, *(ask for _, ask in voters), *seconds]
+    chosen, *answers = counsel.reasoner.gather(asks, within=counsel.patience)
     choice = choice_of(trader, chosen) if _spoke("trader", chosen, remarks) else ()
     votes = [
         vote
-        for (persona, ask), answer in zip(voters, voted, strict=True)
+        for (persona, ask), answer in zip(voters, answers[: len(voters)], strict=True)
         if _spoke(persona, answer, remarks)
         for vote in votes_of(persona, ask, answer)
     ]
-    return choice, tuple(votes)
+    heard = _seconds(seconds, answers[len(voters) :], remarks)
+    return Thoughts(view, grown, updates, choice, tuple(votes), heard, tuple(remarks))
+
+
+def _seconds(
+    asks: Sequence[Ask[Any, Any]], answers: Sequence[Answer[Any] | Abstention], remarks: list[Remark]
+) -> tuple[Second, ...]:
+    return tuple(
+        second
+        for ask, answer in zip(asks, answers, strict=True)
+        if _spoke("double_checker", answer, remarks)
+        for second in seconds_of(ask, answer)
+    )
 
 
 def _spoke(agent: str, answer: Answer[Any] | Abstention, remarks: list[Remark]) -> bool:

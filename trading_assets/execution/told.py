@@ -1,5 +1,6 @@
 """What the broker told of one session, as decisions and settlements read it back from the ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -39,11 +40,10 @@ class AtBroker:
         executions: Of the session, in the order in which they happened.
         adoptions: Of the session.
         legs: Orders that can still fill, with those of intents that are on their way to the broker.
+        held: By symbol, whole shares as the broker last told them, negative when owed; None where it never told any.
     """
 
     executions: tuple[BookedExecution, ...] = ()
     adoptions: tuple[Adoption, ...] = ()
     legs: tuple[Leg, ...] = ()
-
-
-NOTHING_TOLD = AtBroker()
+    held: Mapping[str, int] | None = None

@@ -41,6 +41,17 @@ def gross(portfolio: Portfolio) -> Decimal:
     return sum((abs(each.value) for each in portfolio.holdings.values()), NOTHING) + portfolio.pending_notional
 
 
+def net_towards(portfolio: Portfolio, side: PlanSide) -> Decimal:
+    """How much more is at stake on one side than on the other, USD; below zero where the other side has more.
+
+    What is pending on the side, or does not tell its side, counts as filled; what is pending on the other side may never fill, and
+    offsets nothing.
+    """
+    sign = 1 if side == "long" else -1
+    held = sign * sum((each.value for each in portfolio.holdings.values()), NOTHING)
+    return held + sum((each.notional for each in portfolio.pending if side_of(each) in {side, None}), NOTHING)
+
+
 def owed(portfolio: Portfolio) -> Decimal:
     """The value of all short positions, USD."""
     return sum((abs(each.value) for each in portfolio.holdings.values() if each.quantity < 0), NOTHING)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from trading_assets.core.preferences import Preferences
 from trading_assets.plans.model import TradePlan
 from trading_assets.plans.portfolio import Portfolio
+from trading_assets.signatures.allowance import Surroundings
 from trading_assets.signatures.exposure import pending_of
 from trading_assets.signatures.model import Breach, Verdict
-from trading_assets.signatures.risk_gate import Surroundings, judge
+from trading_assets.signatures.risk_gate import judge
 from trading_assets.signatures.state import StateRuling
 
-PAIR_CONTROL = "C31"
+PAIR_CONTROL = "P1"
 PAIR_LEGS = 2
 Judged = tuple[TradePlan, Verdict]
 
@@ -69,7 +70,7 @@ def judge_all(
         numbers = _legs(plans, plan) if plan.opens and plan.pair else [number]
         judged, after = gate.judge([plans[each] for each in numbers], portfolio)
         if plan.opens and plan.pair and (complaint := _broken(judged)):
-            judged = list(_vetoed(judged, complaint))
+            judged = list(pair_vetoes(judged, complaint))
         else:
             portfolio = after
         verdicts.update(zip(numbers, judged, strict=True))
@@ -90,7 +91,8 @@ def _broken(legs: Sequence[Judged]) -> str:
     return ", ".join(cut)
 
 
-def _vetoed(legs: Sequence[Judged], complaint: str) -> Iterator[Judged]:
+def pair_vetoes(legs: Sequence[Judged], complaint: str) -> Iterator[Judged]:
+    """Legs of a pair as they are refused together, each with what it breached before."""
     bound = "one long and one short leg, both approved in full"
     for plan, verdict in legs:
         sentence = f"{PAIR_CONTROL} pair {plan.pair}: {complaint}, bound {bound}; allows 0 of {plan.quantity} shares"

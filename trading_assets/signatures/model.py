@@ -48,7 +48,7 @@ VERDICTS = Table(
         Column("slot", "text", "Decision time, New York HH:MM."),
         Column("plan_id", "text", "The plan."),
         Column("plan_digest", "text", "sha256 of the plan that was judged."),
-        Column("signer", "text", "risk_gate."),
+        Column("signer", "text", "risk_gate, fact_checker or double_checker."),
         Column("strategy", "text", "Strategy of the plan."),
         SYMBOL,
         Column("ruling", "text", "approve, shrink or veto."),

@@ -24,8 +24,8 @@ from decimal import Decimal
 from trading_assets.broker.model import ENDED, OrderReport, Snapshot
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.preferences import Preferences
-from watchdog.seen import LEVELS, Finding, LedgerSeen, Level, Memory, Seen, Sign
-from watchdog.steps import own_part
+from warden.seen import LEVELS, Finding, LedgerSeen, Level, Memory, Seen, Sign
+from warden.steps import own_part
 
 TIMES = 3
 CASH = ("W2", "cash")

@@ -8,8 +8,8 @@ from typing import Protocol
 from trading_assets.broker.model import Commission, Execution, OrderReport
 from trading_assets.broker.ports import Broker
 from trading_assets.core.calendar import Session
-from watchdog.seen import Identity, LedgerSeen, Sign
-from watchdog.steps import Sale
+from warden.seen import Identity, LedgerSeen, Sign
+from warden.steps import Sale
 
 
 class WatchLedger(Protocol):

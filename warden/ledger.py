@@ -38,8 +38,8 @@ from trading_assets.broker.model import (
 )
 from trading_assets.core.calendar import Session
 from trading_assets.core.journal import Record
-from watchdog.seen import Identity, LedgerSeen, Sign, Trade, WorkingOrder
-from watchdog.steps import Sale
+from warden.seen import Identity, LedgerSeen, Sign, Trade, WorkingOrder
+from warden.steps import Sale
 
 PROCESS = "watchdog"
 _ZERO = Decimal(0)
@@ -252,7 +252,7 @@ def _trades(connection: sa.Connection, executions: Executions, session: Session 
     """Executions of the session, each with the limit or the stop of its order."""
     if session is None:
         return
-    today = [each for each in executions.counted() if each.session == session.day]
+    today = list(executions.counted(session.day, session.day))
     keys = sorted({each.leg_key for each in today if each.leg_key})
     legs = sa.select(t.LEGS.c.key, t.LEGS.c.limit_price, t.LEGS.c.stop_price).where(t.LEGS.c.key.in_(keys))
     ordered = {row.key: row.limit_price or row.stop_price for row in connection.execute(legs)} if keys else {}

@@ -15,10 +15,10 @@ from tests.gateway.exchange import ScriptedBroker
 from tests.gateway.parts import BOOK, LIMITS
 from tests.gateway.world import World
 from trading_assets.broker.ports import Broker
-from watchdog.core import Means, Ruling, Watchdog
-from watchdog.ledger import SqlWatchLedger
-from watchdog.ports import WatchLedger
-from watchdog.seen import Identity
+from warden.core import Means, Ruling, Watchdog
+from warden.ledger import SqlWatchLedger
+from warden.ports import WatchLedger
+from warden.seen import Identity
 
 GATEWAY, WATCHDOG = 11, 12
 

@@ -19,10 +19,10 @@ from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import DeskError
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import Preferences
-from watchdog.hand import Hand
-from watchdog.judging import judge
-from watchdog.ports import HaltNote, Takeover, WatchLedger
-from watchdog.seen import Finding, Identity, LedgerSeen, Memory, Seen, Sign
+from warden.hand import Hand
+from warden.judging import judge
+from warden.ports import HaltNote, Takeover, WatchLedger
+from warden.seen import Finding, Identity, LedgerSeen, Memory, Seen, Sign
 
 State = Literal["ACTIVE", "REDUCING", "HALTED"]
 

@@ -9,8 +9,8 @@ from trading_assets.broker.model import AccountValues, Execution, HeldPosition, 
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.preferences import Preferences
-from watchdog.judging import judge
-from watchdog.seen import Finding, Identity, LedgerSeen, Memory, Seen, Sign, WorkingOrder
+from warden.judging import judge
+from warden.seen import Finding, Identity, LedgerSeen, Memory, Seen, Sign, WorkingOrder
 
 ACCOUNT = "DU1234567"
 SESSION = XNYS.session(date(2024, 3, 25))

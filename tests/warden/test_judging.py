@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.watchdog.views import (
+from tests.warden.views import (
     LIMITS,
     NOW,
     SESSION,
@@ -26,8 +26,8 @@ from tests.watchdog.views import (
 )
 from trading_assets.broker.model import Execution
 from trading_assets.core.calendar import XNYS
-from watchdog.judging import CASH_PATIENCE, judge, naked
-from watchdog.seen import LEVELS, Identity, Memory, Seen, Trade
+from warden.judging import CASH_PATIENCE, judge, naked
+from warden.seen import LEVELS, Identity, Memory, Seen, Trade
 
 LONG = timedelta(hours=1)
 

@@ -13,9 +13,9 @@ from trading_assets.broker.model import REF_PREFIX, Contract, OrderReport, Order
 from trading_assets.broker.ports import Broker
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.errors import DeskError
-from watchdog.ports import Takeover, WatchLedger
-from watchdog.seen import Finding, Seen
-from watchdog.steps import Sale, Steps, steps_to_flat
+from warden.ports import Takeover, WatchLedger
+from warden.seen import Finding, Seen
+from warden.steps import Sale, Steps, steps_to_flat
 
 PATIENCE = timedelta(seconds=3)
 PAUSE_FIRST, PAUSE_MAX = timedelta(seconds=2), timedelta(seconds=30)

@@ -12,7 +12,7 @@ import pytest
 from resources.ledger.store import SqlLedger
 from tests.gateway.parts import BOOK
 from tests.gateway.world import run
-from tests.watchdog.desk import GATEWAY, WATCHDOG, Desk
+from tests.warden.desk import GATEWAY, WATCHDOG, Desk
 from trading_assets.broker.model import OrderRequest
 from trading_assets.core.errors import DeskError
 
