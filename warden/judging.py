@@ -3,21 +3,27 @@
 | control | what is wrong | first | later |
 |---|---|---|---|
 | W1 | shares without a resting stop of their size | a stop is placed after `naked_seconds` | sold after three times that |
-| W2 | ledger and broker differ, in two looks | halt | |
-| W3 | a process, the ledger or the broker is silent | reduce | halt at three times the bound |
+| W2 | ledger and broker differ for two of the gateway's looks, cash for longer | halt | |
+| W3 | a process, the ledger or the broker is silent; clocks differ | reduce | halt at three times the bound |
 | W4 | losses beyond the limits | halt, and everything is sold | |
 | W5 | a halt is open, shares are held and the exchange is closed | page | |
 | W7 | a page is unanswered and shares are held | sold before the close | |
 | W8 | an execution much worse than what was ordered | reduce | |
 | W9 | a page is unanswered | page again | |
-| W10 | processes run other programs or other limits | halt | |
+| W10 | processes run other programs or other limits | reduce | halt at three times the gateway's bound |
 | W11 | the broker closed a position by itself | halt | |
 | W12 | a day position shortly before the close | sold | halt at the close |
+| C29 | another account answers than the one that must | reduce, and nothing is ever sold | |
+
+A halt sells everything, so whatever an ordinary day brings has time to pass: a gateway that is started again books what filled
+meanwhile before a difference counts, what nobody watched has not lasted, and a line to the broker that is down while the exchange
+is closed halts nobody.
 
 W6, that only an operator resumes, is no finding: there is no way back in this package at all.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -40,6 +46,9 @@ def judge(
     seen: Seen, memory: Memory, settings: ExecutionSettings, preferences: Preferences
 ) -> tuple[tuple[Finding, ...], Memory]:
     """Everything that is wrong, the worst first, and what is remembered for the next look."""
+    memory = memory.awake(seen.now)
+    if not is_booked(seen, settings):
+        memory = replace(memory, since={key: at for key, at in memory.since.items() if key[0] != "W2"})
     found = [finding for rule in RULES for finding in rule(seen, memory, settings, preferences)]
     worst: dict[tuple[str, str], Finding] = {}
     for finding in found:
@@ -49,7 +58,19 @@ def judge(
     watched = {*worst, *_unsure(seen, settings)}
     since = {key: memory.since.get(key, seen.now) for key in sorted(watched)}
     ordered = sorted(worst.values(), key=lambda each: (-LEVELS.index(each.level), each.key))
-    return tuple(ordered), Memory(since)
+    return tuple(ordered), Memory(since, memory.began or seen.now, seen.now)
+
+
+def gateway_acts(seen: Seen, settings: ExecutionSettings) -> bool:
+    """Whether the gateway lives, is connected and looks at the account: then it is given a moment to act first."""
+    sign = seen.signs.get("gateway")
+    fresh = timedelta(seconds=TIMES * settings.rhythm.heartbeat_seconds)
+    return sign is not None and sign.acts and abs(sign.age) <= fresh
+
+
+def is_booked(seen: Seen, settings: ExecutionSettings) -> bool:
+    """Whether anybody books what fills: without a gateway, that it is silent is W3's, and differences are no news."""
+    return "gateway" not in settings.watch.processes or gateway_acts(seen, settings)
 
 
 def differences(seen: Seen, cash_fraction: float) -> Mapping[tuple[str, str], str]:
@@ -92,9 +113,12 @@ def _unsure(seen: Seen, settings: ExecutionSettings) -> Iterator[tuple[str, str]
 
 def _w1(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
     patience = timedelta(seconds=settings.reactions.naked_seconds)
+    first = patience
+    if gateway_acts(seen, settings):
+        first += timedelta(seconds=2 * settings.rhythm.reconcile_seconds)
     for symbol, lacking in sorted(naked(seen).items()):
         lasted = memory.lasted(("W1", symbol), seen.now)
-        if lasted >= patience:
+        if lasted >= first:
             level: Level = "flatten" if lasted >= TIMES * patience else "protect"
             said = f"{lacking} {symbol} have had no stop for {lasted.total_seconds():.0f} s"
             yield Finding("W1", level, said, symbol)
@@ -103,36 +127,60 @@ def _w1(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences)
 def _w2(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
     """A fill is booked a moment after it happened, and cash may be told every three minutes only: what lasts counts."""
     patience = timedelta(seconds=2 * settings.rhythm.reconcile_seconds)
+    trades = seen.ledger.trades if seen.ledger else ()
+    traded = max((trade.at for trade in trades), default=None)
     for key, sentence in sorted(differences(seen, settings.watch.cash_fraction).items()):
-        if memory.lasted(key, seen.now) >= (CASH_PATIENCE if key == CASH else patience):
+        lasted = memory.lasted(key, seen.now)
+        if key == CASH and traded is not None:
+            lasted = min(lasted, seen.now - traded)
+        if lasted >= (CASH_PATIENCE if key == CASH else patience):
             yield Finding("W2", "halt", sentence, key[1])
 
 
 def _w3(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
     watch = settings.watch
     bounds = {"gateway": watch.gateway_seconds, "daemon": watch.daemon_seconds, "feed": watch.feed_seconds}
+    watched = memory.watched(seen.now)
     for process in watch.processes:
-        if process != "feed" or seen.session is not None:
-            yield from _silent(process, seen.signs.get(process), timedelta(seconds=bounds[process]))
-    for name, found in (("ledger", seen.ledger), ("broker", seen.broker)):
-        if found is None:
-            lasted, bound = memory.lasted(("W3", name), seen.now), timedelta(seconds=watch.gateway_seconds)
-            yield Finding(
-                "W3", _worse(lasted, bound), f"the {name} has not answered for {lasted.total_seconds():.0f} s", name
-            )
+        if process != "feed":
+            yield from _silent(process, seen.signs.get(process), timedelta(seconds=bounds[process]), watched)
+        elif (opened := _open_for(seen)) is not None:
+            yield from _silent(process, seen.signs.get(process), timedelta(seconds=bounds[process]), watched, opened)
+    bound = timedelta(seconds=watch.gateway_seconds)
+    if seen.ledger is None:
+        lasted = memory.lasted(("W3", "ledger"), seen.now)
+        yield Finding("W3", _worse(lasted, bound), f"the ledger has not answered for {_seconds(lasted)}", "ledger")
+    if seen.broker is None and not seen.stranger:
+        lasted = memory.lasted(("W3", "broker"), seen.now)
+        counts = min(lasted, _open_for(seen) or timedelta(0))
+        yield Finding("W3", _worse(counts, bound), f"the broker has not answered for {_seconds(lasted)}", "broker")
     if seen.clock_skew is not None and abs(seen.clock_skew) > timedelta(seconds=1):
-        yield Finding(
-            "W3", "reduce", f"the clock differs from the broker's by {seen.clock_skew.total_seconds():.1f} s", "clock"
-        )
+        yield Finding("W3", "reduce", f"the clock differs from the broker's by {_seconds(seen.clock_skew)}", "clock")
 
 
-def _silent(name: str, sign: Sign | None, bound: timedelta) -> Iterator[Finding]:
-    """One that was never alive reduces, however long: a desk that is being set up is not halted."""
+def _open_for(seen: Seen) -> timedelta | None:
+    """How long the exchange has been open; None while it is closed."""
+    return None if seen.session is None else seen.now - seen.session.open
+
+
+def _seconds(length: timedelta) -> str:
+    return f"{length.total_seconds():.1f} s"
+
+
+def _silent(
+    name: str, sign: Sign | None, bound: timedelta, watched: timedelta, due: timedelta = timedelta.max
+) -> Iterator[Finding]:
+    """One that was never alive reduces, however long: a desk that is being set up is not halted.
+
+    Args:
+        watched: A silence halts only as far as it was watched: last night's is not this morning's.
+        due: Since when it has had to speak.
+    """
     if sign is None:
         yield Finding("W3", "reduce", f"{name} has never given a sign of life", name)
-    elif abs(sign.age) > bound:
-        said = f"{name} gave its last sign of life {sign.age.total_seconds():.0f} s ago, bound {bound.total_seconds():.0f} s"
-        yield Finding("W3", _worse(abs(sign.age), bound), said, name)
+    elif (silent := min(abs(sign.age), due)) > bound:
+        said = f"{name} gave its last sign of life {_seconds(sign.age)} ago, bound {_seconds(bound)}"
+        yield Finding("W3", _worse(min(silent, watched), bound), said, name)
 
 
 def _worse(lasted: timedelta, bound: timedelta) -> Level:
@@ -164,7 +212,7 @@ def _loss(since: str, equity: Decimal, mark: Decimal | None, bound: float) -> It
 
 
 def _w5(seen: Seen, _memory: Memory, _settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
-    if seen.session is None and seen.ledger is not None and seen.ledger.halts and _held(seen):
+    if seen.session is None and seen.is_halted and _held(seen):
         names = ", ".join(sorted(_held(seen)))
         yield Finding("W5", "page", f"halted and the exchange is closed; still held: {names}")
 
@@ -196,21 +244,27 @@ def _w9(seen: Seen, _memory: Memory, settings: ExecutionSettings, _limits: Prefe
             yield Finding("W9", "page", f"unanswered since {raised:%H:%M:%S} UTC: {sentence}", sentence)
 
 
-def _w10(seen: Seen, _memory: Memory, _settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+def _w10(seen: Seen, memory: Memory, settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    """Among those that live: a sign of last night's program says nothing. Processes are started anew one after another."""
+    bound = timedelta(seconds=settings.watch.gateway_seconds)
     for name, sign in sorted(seen.signs.items()):
         for what, theirs, own in (
             ("the program", sign.identity.version, seen.own.version),
             ("the limits", sign.identity.limits_hash, seen.own.limits_hash),
         ):
-            if theirs and theirs != own:
-                yield Finding("W10", "halt", f"{name} runs {what} {theirs[:16]}, the watchdog {own[:16]}", name)
+            if theirs and theirs != own and abs(sign.age) <= bound:
+                said = f"{name} runs {what} {theirs[:16]}, the watchdog {own[:16]}"
+                yield Finding("W10", _worse(memory.lasted(("W10", name), seen.now), bound), said, name)
 
 
 def _w11(seen: Seen, _memory: Memory, _settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    """An execution halts once: one that an operator has answered for is no news."""
     told = {each.exec_id: each.symbol for each in (seen.ledger.trades if seen.ledger else ()) if each.liquidation}
     told |= {each.exec_id: each.symbol for each in (seen.broker.executions if seen.broker else ()) if each.liquidation}
+    answered = " ".join(seen.ledger.answered).split() if seen.ledger else []
     for exec_id, symbol in sorted(told.items()):
-        yield Finding("W11", "halt", f"the broker closed {symbol} by itself, execution {exec_id}", symbol)
+        if exec_id not in answered:
+            yield Finding("W11", "halt", f"the broker closed {symbol} by itself: execution {exec_id} of it", symbol)
 
 
 def _w12(seen: Seen, _memory: Memory, settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
@@ -222,14 +276,22 @@ def _w12(seen: Seen, _memory: Memory, settings: ExecutionSettings, _limits: Pref
         yield Finding("W12", "halt" if last else "flatten", f"{symbol} must be flat by the close", symbol)
 
 
-RULES: tuple[Rule, ...] = (_w1, _w2, _w3, _w4, _w5, _w7, _w8, _w9, _w10, _w11, _w12)
+def _c29(seen: Seen, _memory: Memory, _settings: ExecutionSettings, _limits: Preferences) -> Iterator[Finding]:
+    if seen.stranger:
+        yield Finding("C29", "reduce", f"{seen.stranger}; nothing is sold there", "account")
+
+
+RULES: tuple[Rule, ...] = (_w1, _w2, _w3, _w4, _w5, _w7, _w8, _w9, _w10, _w11, _w12, _c29)
 
 
 def _held(seen: Seen) -> frozenset[str]:
-    """Symbols that broker or ledger say are held."""
-    told = {held.symbol for held in seen.broker.positions if held.quantity} if seen.broker else set()
-    booked = {symbol for symbol, quantity in seen.ledger.positions.items() if quantity} if seen.ledger else set()
-    return frozenset(told | booked)
+    """Symbols of which the desk holds shares: as the broker says, or the ledger while the broker does not answer."""
+    spared = seen.ledger.adopted if seen.ledger else {}
+    if seen.broker is not None:
+        own = (own_part(each, spared.get(each.symbol, _NOTHING)) for each in seen.broker.positions)
+        return frozenset(each.symbol for each in own if each.quantity)
+    booked = seen.ledger.positions if seen.ledger else {}
+    return frozenset(symbol for symbol, shares in booked.items() if shares != spared.get(symbol, _NOTHING))
 
 
 def _unanswered(seen: Seen) -> Mapping[str, datetime]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from trading_assets.broker.model import Commission, Execution, OrderReport
 from trading_assets.broker.ports import Broker
 from trading_assets.core.calendar import Session
-from warden.seen import Identity, LedgerSeen, Sign
+from warden.seen import Holder, Identity, LedgerSeen, Sign
 from warden.steps import Sale
 
 
@@ -23,6 +23,10 @@ class WatchLedger(Protocol):
         """Signs of life of all processes."""
         ...
 
+    def holder(self) -> Holder | None:
+        """Whoever holds the gateway's lease, or held it last; None before the first gateway."""
+        ...
+
     def beat(self, state: str, identity: Identity, *, as_of: datetime) -> None:
         """The watchdog's own sign of life, with what it allows: ACTIVE, REDUCING or HALTED and why, as JSON."""
         ...
@@ -35,8 +39,15 @@ class WatchLedger(Protocol):
         """Asks for a person's answer; what is asked and unanswered is not asked twice, unless it is worse now."""
         ...
 
-    def write_ahead(self, sale: Sale, order_id: int, client_id: int, cause: str, *, as_of: datetime) -> str:
-        """Records an order before it is sent; its reference."""
+    def write_ahead(
+        self, sale: Sale, order_id: int, client_id: int, cause: str, *, visible: frozenset[str], as_of: datetime
+    ) -> str:
+        """Records an order before it is sent; its reference. Empty, and nothing recorded, where another's is on its way.
+
+        Args:
+            visible: References of orders that the broker has told of; one of the gateway's that was only just recorded, and is
+                not among them, may be about to sell the same shares.
+        """
         ...
 
     def protect_ahead(
@@ -74,14 +85,22 @@ class WatchLedger(Protocol):
 class HaltNote(Protocol):
     """A halt on disk, for when the ledger cannot be written. It counts like an open halt."""
 
+    def read(self) -> str:
+        """Its cause; empty when there is none."""
+        ...
+
     def write(self, cause: str, *, by: str, as_of: datetime) -> None:
-        """Leaves it; the first cause stays."""
+        """Leaves it; the first cause stays. DeskError when not even that can be done."""
         ...
 
 
 class Takeover(Protocol):
     """The gateway's place at the broker, taken when the gateway does not act any more."""
 
-    async def take(self) -> Broker | None:
-        """A connection under the gateway's client id, with the gateway ended; None when that cannot be had."""
+    async def take(self, *, as_of: datetime) -> Broker | None:
+        """A connection under the gateway's client id, with the gateway ended; None when that cannot be had, or not yet."""
+        ...
+
+    async def give_back(self) -> None:
+        """Leaves the place to the next gateway, once the operator has answered the halt."""
         ...

@@ -49,11 +49,27 @@ def steps_to_flat(snapshot: Snapshot, spared: Mapping[str, Decimal], symbols: fr
     held = {each.symbol: rest for each in meant if (rest := own_part(each, spared.get(each.symbol, _NOTHING))).quantity}
     live = [each for each in snapshot.open_orders if each.is_ours and each.status not in ENDED]
     orders = [each for each in live if symbols is None or each.symbol in symbols]
+    parents = {(each.client_id, each.order_id) for each in orders if each.order_id}
     opening = [order for order in orders if not _reduces(order, held)]
-    protecting = [order for order in orders if order.symbol not in held]
-    cancel = {order.perm_id: order for order in (*opening, *protecting) if order.status != "pending_cancel"}
+    left_over = [each for each in orders if each.symbol not in held and (each.client_id, each.parent_id) not in parents]
+    loose = [order for order in orders if order.symbol in held and _is_loose(order, held[order.symbol])]
+    cancel = {order.perm_id: order for order in (*opening, *left_over, *loose) if order.status != "pending_cancel"}
     sales = tuple(sale for symbol in sorted(held) for sale in _sales(held[symbol], orders))
     return Steps(tuple(cancel.values()), sales, tuple(_fractions(held)))
+
+
+def unproven(snapshot: Snapshot) -> Mapping[str, Decimal]:
+    """Shares by symbol of which nothing proves that they are the desk's: all but what its resting stops cover.
+
+    For a watchdog that has never read the ledger, and so cannot know what was in the account before the desk.
+    """
+    found = {}
+    for position in snapshot.positions:
+        mine = (each for each in snapshot.open_orders if each.is_ours and each.symbol == position.symbol)
+        stops = [each for each in mine if each.kind == "stop" and each.side == _closing(position)]
+        covered = min(abs(position.quantity), sum((each.remaining for each in stops), _NOTHING))
+        found[position.symbol] = position.quantity - covered.copy_sign(position.quantity)
+    return found
 
 
 def own_part(position: HeldPosition, spared: Decimal) -> HeldPosition:
@@ -69,7 +85,7 @@ def own_part(position: HeldPosition, spared: Decimal) -> HeldPosition:
 
 
 def _reduces(order: OrderReport, held: Mapping[str, HeldPosition]) -> bool:
-    """Whether it can only take off what is held. The children of an entry that waits go with the entry."""
+    """Whether it can only take off what is held. The children of an entry that waits go with it, for the broker ends them too."""
     position = held.get(order.symbol)
     if position is None:
         return order.parent_id != 0
@@ -77,18 +93,40 @@ def _reduces(order: OrderReport, held: Mapping[str, HeldPosition]) -> bool:
 
 
 def _sales(position: HeldPosition, orders: Sequence[OrderReport]) -> Iterator[Sale]:
-    """What is held less what sells it already, split by the groups of the stops that cover it."""
+    """What is held less what sells it already, split by the groups of the orders that rest for it: stops before targets.
+
+    Whatever rests in no group could sell the same shares once more: as many wait until it is cancelled.
+    """
     side = _closing(position)
     mine = [order for order in orders if order.symbol == position.symbol and order.side == side]
-    selling = sum((order.remaining for order in mine if order.kind == "market"), _NOTHING)
+    selling = sum((order.remaining for order in mine if order.kind == "market" or _is_loose(order, position)), _NOTHING)
     left = int(abs(position.quantity) - selling)
-    for stop in sorted((order for order in mine if order.kind == "stop" and order.oca_group), key=_by_name):
-        part = min(left, int(stop.remaining))
+    for group, covered in _groups(mine):
+        part = min(left, covered)
         if part > 0:
-            yield Sale(position.symbol, position.con_id, side, part, stop.oca_group)
+            yield Sale(position.symbol, position.con_id, side, part, group)
             left -= part
     if left > 0:
         yield Sale(position.symbol, position.con_id, side, left)
+
+
+def _groups(orders: Sequence[OrderReport]) -> Iterator[tuple[str, int]]:
+    """Groups of resting orders and how many shares each is for, those with a stop first; what sells in one already is taken off."""
+    found: dict[str, list[OrderReport]] = {}
+    for order in sorted(orders, key=_by_name):
+        if order.oca_group:
+            found.setdefault(order.oca_group, []).append(order)
+    for has_stop in (True, False):
+        for group, members in found.items():
+            resting = [each for each in members if each.kind != "market"]
+            if resting and any(each.kind == "stop" for each in resting) == has_stop:
+                sold = sum((each.remaining for each in members if each.kind == "market"), _NOTHING)
+                yield group, int(max(each.remaining for each in resting) - sold)
+
+
+def _is_loose(order: OrderReport, position: HeldPosition) -> bool:
+    """A limit order that takes off what is held, in no group with anything."""
+    return order.kind not in {"market", "stop"} and not order.oca_group and order.side == _closing(position)
 
 
 def _fractions(held: Mapping[str, HeldPosition]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading_assets.broker import journaling
 from trading_assets.core.journal import sha256
 from trading_assets.core.money import PLACES
 from trading_assets.execution.remembering import LESSON, PROPOSAL
@@ -59,6 +60,11 @@ def instant(value: object) -> object:
     return full if value in {full, moment.isoformat()} else text(value)
 
 
+def flag(value: object) -> object:
+    """Yes or no: SQLite keeps 1 and 0."""
+    return bool(value) if value in (0, 1) else f"{type(value).__name__} {value!r}"
+
+
 def digest_of(value: object) -> object:
     """The sha256 of a text that is stored whole."""
     return sha256(value) if isinstance(value, str) else text(value)
@@ -104,7 +110,15 @@ def _columns(**forms: str) -> Mapping[str, Callable[[object], object]]:
     return {name: _FORMS[form] for form, names in forms.items() for name in names.split()}
 
 
-_FORMS = {"text": text, "day": day, "whole": whole, "amount": amount, "instant": instant, "digest": digest_of}
+_FORMS = {
+    "text": text,
+    "day": day,
+    "whole": whole,
+    "amount": amount,
+    "instant": instant,
+    "digest": digest_of,
+    "flag": flag,
+}
 _SIGNED = _columns(text="book plan_id signer ruling", whole="quantity", digest="verdict")
 COVERED: tuple[Covered, ...] = (
     Covered(
@@ -170,6 +184,42 @@ COVERED: tuple[Covered, ...] = (
         _columns(text="book id symbol strategy regime", day="session", instant="resolved_at", digest="lesson"),
     ),
     Covered("proposals", ("book", "id"), _columns(text="book id", instant="at", digest="proposal")),
+    Covered(
+        "intent_history",
+        ("intent_id", "state"),
+        _columns(text="book intent_id state why", whole="token", instant="at"),
+    ),
+    Covered("seals", ("intent_id", "signer"), _columns(text="book intent_id signer", instant="at", digest="seal")),
+    Covered(
+        "executions",
+        ("book", "exec_id"),
+        _columns(
+            text="book exec_id ref leg_key intent_id account symbol side quantity price replaces busts",
+            whole="perm_id order_id client_id con_id",
+            day="session",
+            instant="executed_at at",
+            flag="liquidation",
+        ),
+    ),
+    Covered(
+        "execution_fees",
+        ("book", "exec_id"),
+        _columns(text="book exec_id currency", amount="amount", instant="at"),
+    ),
+    Covered(
+        "adoptions",
+        ("book", "symbol", "at"),
+        _columns(
+            text="book account symbol quantity average_cost why",
+            whole="con_id through",
+            amount="cash",
+            instant="at",
+        ),
+    ),
+)
+_EXECUTED = (
+    *("exec_id", "perm_id", "order_id", "client_id", "ref", "leg_key", "intent_id", "account", "session", "con_id"),
+    *("side", "quantity", "price", "executed_at", "liquidation", "replaces", "busts"),
 )
 
 
@@ -193,14 +243,22 @@ def _decision(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
     if mind:
         yield Claim("minds", {**slot, "at": body["as_of"], "mind": mind, "digest": mind})
     for line in body["judged"]:
-        signed = {name: line[name] for name in ("plan_id", "plan_digest", "signer", "ruling")}
-        ruled = {"quantity": line["allowed"], "verdict": line["verdict_sha256"], "at": body["as_of"]}
-        yield Claim("signatures", {**slot, **signed, **ruled})
+        yield _signature(slot, line, at=body["as_of"])
+
+
+def _signature(slot: Facts, line: Mapping[str, Any], *, at: object) -> Claim:
+    signed = {name: line[name] for name in ("plan_id", "plan_digest", "signer", "ruling")}
+    ruled = {"quantity": line["allowed"], "verdict": line["verdict_sha256"], "at": at}
+    return Claim("signatures", {**slot, **signed, **ruled})
 
 
 def _veto(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
     told = {name: body["verdict"][name] for name in ("plan_id", "signer", "ruling", "quantity")}
     yield Claim("vetoes", {"book": entry["book"], **told, "verdict": body["verdict_sha256"]})
+    # A veto after the decision is a ruling of its own; one within it is told by the decision's entry.
+    slot = {"book": entry["book"], "session": entry["session"], "slot": body["slot"]}
+    for line in body.get("judged", ()):
+        yield _signature(slot, line, at=entry["at"])
 
 
 def _order(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
@@ -216,6 +274,10 @@ def _order(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
             "verdict": body["verdict_sha256"],
         },
     )
+    yield from _orders(entry, body)
+
+
+def _orders(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
     for order in body["orders"]:
         placed = {name: order["placed"][name] for name in ("id", "intent_id", "session")}
         yield Claim("orders", {"book": entry["book"], **placed, "placed": order["sha256"]})
@@ -250,15 +312,57 @@ def _parameter_change(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def _note(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
-    if body.get("of") == LESSON:
-        told = {name: body["lesson"][name] for name in ("id", "strategy", "regime")}
-        same = {name: entry[name] for name in ("book", "session", "symbol")}
-        yield Claim("lessons", {**same, **told, "resolved_at": entry["at"], "lesson": body["lesson_sha256"]})
-    if body.get("of") == PROPOSAL:
-        same = {"book": entry["book"], "at": entry["at"]}
-        yield Claim("proposals", {**same, "id": body["proposal"]["id"], "proposal": body["proposal_sha256"]})
+    told = _NOTES.get(str(body.get("of")))
+    if told is not None:
+        yield from told(entry, body)
 
 
+def _state(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    told = {name: body[name] for name in ("intent_id", "state", "why", "token")}
+    yield Claim("intent_history", {**told, "book": entry["book"], "at": entry["at"]})
+
+
+def _seal(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    told = {name: body[name] for name in ("intent_id", "signer")}
+    yield Claim("seals", {**told, "book": entry["book"], "at": entry["at"], "seal": body["seal_sha256"]})
+
+
+def _execution(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    same = {name: entry[name] for name in ("book", "symbol", "at")}
+    yield Claim("executions", {**same, **{name: body[name] for name in _EXECUTED}})
+
+
+def _execution_fee(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    told = {name: body[name] for name in ("exec_id", "amount", "currency")}
+    yield Claim("execution_fees", {**told, "book": entry["book"], "at": entry["at"]})
+
+
+def _adoption(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    told = {name: body[name] for name in ("account", "con_id", "quantity", "average_cost", "cash", "through", "why")}
+    yield Claim("adoptions", {**told, **{name: entry[name] for name in ("book", "symbol", "at")}})
+
+
+def _lesson(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    told = {name: body["lesson"][name] for name in ("id", "strategy", "regime")}
+    same = {name: entry[name] for name in ("book", "session", "symbol")}
+    yield Claim("lessons", {**same, **told, "resolved_at": entry["at"], "lesson": body["lesson_sha256"]})
+
+
+def _proposal(entry: Facts, body: Mapping[str, Any]) -> Iterator[Claim]:
+    same = {"book": entry["book"], "at": entry["at"]}
+    yield Claim("proposals", {**same, "id": body["proposal"]["id"], "proposal": body["proposal_sha256"]})
+
+
+_NOTES: Mapping[str, Callable[[Facts, Mapping[str, Any]], Iterator[Claim]]] = {
+    LESSON: _lesson,
+    PROPOSAL: _proposal,
+    journaling.STATE: _state,
+    journaling.SEAL: _seal,
+    journaling.EXECUTION: _execution,
+    journaling.FEE: _execution_fee,
+    journaling.ADOPTION: _adoption,
+    journaling.HANDED_OVER: _orders,
+}
 _CLAIMS: Mapping[str, Callable[[Facts, Mapping[str, Any]], Iterator[Claim]]] = {
     "decision": _decision,
     "veto": _veto,

@@ -55,13 +55,19 @@ def put_state(connection: sa.Connection, key: str, value: str, as_of: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last sign of life of a process. `age` is negative when the process's clock is ahead."""
+    """The last sign of life of a process. `age` is negative when the process's clock is ahead.
+
+    `version` is the program that it runs and `limits_hash` the sha256 of the limits that it was started with; empty where it says
+    nothing.
+    """
 
     process: str
     pid: int
     state: str
     at: datetime
     age: timedelta
+    version: str = ""
+    limits_hash: str = ""
 
     def is_fresh(self, limit: timedelta) -> bool:
         """Whether it is at most `limit` old; one that lies further ahead than that proves nothing either."""
@@ -74,9 +80,12 @@ class Heartbeats:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def beat(self, process: str, *, pid: int, state: str, as_of: datetime) -> None:
-        """Says that the process lives and what it is doing; the latest call counts, whatever its clock says."""
-        row = {"pid": pid, "state": words(state), "at": instant_text(as_of)}
+    def beat(
+        self, process: str, *, pid: int, state: str, as_of: datetime, version: str = "", limits_hash: str = ""
+    ) -> None:
+        """Says that the process lives, what it is doing and under which limits; the latest call counts, whatever its clock says."""
+        told = {"version": storable("a version", version), "limits_hash": storable("a limits hash", limits_hash)}
+        row = {"pid": pid, "state": words(state), "at": instant_text(as_of), **told}
         mine = t.HEARTBEATS.c.process == storable("a process's name", process)
         with transaction(self._engine) as connection:
             changed = connection.execute(t.HEARTBEATS.update().where(mine).values(row))
@@ -88,7 +97,15 @@ class Heartbeats:
         with reading(self._engine) as connection:
             rows = connection.execute(sa.select(t.HEARTBEATS).order_by(t.HEARTBEATS.c.process)).all()
         return {
-            row.process: Heartbeat(row.process, row.pid, row.state, instant_of(row.at), as_of - instant_of(row.at))
+            row.process: Heartbeat(
+                process=row.process,
+                pid=row.pid,
+                state=row.state,
+                at=instant_of(row.at),
+                age=as_of - instant_of(row.at),
+                version=row.version,
+                limits_hash=row.limits_hash,
+            )
             for row in rows
         }
 

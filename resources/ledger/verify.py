@@ -80,6 +80,7 @@ def examine(connection: sa.Connection, *, head: Path | None) -> Proof:
         search.run(covered.name, partial(search.agreement, covered))
     search.run("plans", search.plans)
     search.run("positions", search.positions)
+    search.run("states", search.states)
     search.run("model costs", partial(disagreements, connection))
     problems = search.problems
     more = max(0, len(problems) - SHOWN_MAX)
@@ -191,6 +192,25 @@ class _Search:
             if shown.get(key) != due.get(key):
                 says = f"{_words(shown.get(key))}, the newest close says {_words(due.get(key))}"
                 yield f"positions: {key[0]} {key[1]} is {says}"
+
+    def states(self) -> Iterator[str]:
+        """Where an intent stands is what its history says last."""
+        for count, row in enumerate(_newest_states(self.connection), start=1):
+            self.rows["intent_states"] = count
+            if (row.state, row.token) != (row.told, row.under):
+                yield (
+                    f"intent_states: {row.intent_id} is {row.state} under token {row.token}, "
+                    f"its history says {row.told} under {row.under}"
+                )
+
+
+def _newest_states(connection: sa.Connection) -> sa.CursorResult[Any]:
+    states = sa.table("intent_states", sa.column("intent_id"), sa.column("state"), sa.column("token"))
+    past = sa.table("intent_history", *(sa.column(name) for name in ("seq", "intent_id", "state", "token")))
+    newest = sa.select(sa.func.max(past.c.seq)).group_by(past.c.intent_id)
+    query = sa.select(states, past.c.state.label("told"), past.c.token.label("under"))
+    same = (past.c.intent_id == states.c.intent_id) & past.c.seq.in_(newest)
+    return connection.execute(query.outerjoin(past, same).order_by(states.c.intent_id))
 
 
 def _journal(connection: sa.Connection) -> Iterator[Mapping[str, Any]]:

@@ -1,6 +1,9 @@
 """The clock of the desk, and that nothing else in the tree reads one."""
 
 import ast
+import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -9,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.clock import VARIABLE, FixedClock, RealClock, desk_clock
+from resources.clock import VARIABLE, FixedClock, RealClock, ReplayedClock, desk_clock, pause, speed_of, until
 from trading_assets.core.errors import ConfigurationError
 
 PROJECT = Path(__file__).parents[2]
-WATCHED = ("trading_assets", "resources", "sensors", "schedules", "desk")
+WATCHED = ("trading_assets", "resources", "sensors", "schedules", "gateway", "watchdog", "desk")
+START, BEGAN = datetime(2024, 3, 25, 13, 29, tzinfo=UTC), datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
+REPLAY = "2024-03-25T09:29:00-04:00@60/2026-11-21T20:00:00Z"
 THE_CLOCK = PROJECT / "resources" / "clock.py"
 READINGS = {
     "datetime.datetime.now",
@@ -85,6 +90,124 @@ def test_any_instant_comes_back_from_its_iso_text(local: datetime, offset: timed
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, instant.isoformat())
         assert desk_clock().now() == instant
+
+
+# A replayed clock
+
+
+class Machine:
+    """A machine whose clock is set by the test."""
+
+    def __init__(self, instant: datetime) -> None:
+        self.instant = instant
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+def test_the_variable_replays_the_past_at_a_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, REPLAY)
+    clock = desk_clock()
+    assert isinstance(clock, ReplayedClock)
+    assert (clock.start, clock.speed, clock.began) == (START, 60.0, BEGAN)
+    assert speed_of(clock) == 60.0
+
+
+@given(passed=st.floats(0, 1e6), speed=st.floats(0.01, 3600))
+def test_a_replayed_second_is_a_real_one_divided_by_the_speed(passed: float, speed: float) -> None:
+    machine = Machine(BEGAN + timedelta(seconds=passed))
+    shown = ReplayedClock(START, speed, BEGAN, machine).now()
+    assert shown - START == timedelta(seconds=passed) * speed
+    assert shown.tzinfo is UTC
+
+
+def test_before_its_beginning_a_replay_stands_at_its_start() -> None:
+    assert ReplayedClock(START, 60, BEGAN, Machine(BEGAN - timedelta(hours=1))).now() == START
+
+
+@given(st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=20))
+def test_a_replay_never_steps_back_when_the_machine_does(steps: list[int]) -> None:
+    machine = Machine(BEGAN)
+    clock, shown = ReplayedClock(START, 60, BEGAN, machine), [START]
+    for step in steps:
+        machine.instant += timedelta(seconds=step)
+        shown.append(clock.now())
+    assert shown == sorted(shown)
+
+
+def test_two_processes_with_the_same_text_show_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, f"2024-03-25T09:29:00-04:00@60/{RealClock().now().isoformat()}")
+    code = "from resources.clock import desk_clock; print(desk_clock().now().isoformat())"
+    here = [desk_clock().now()]
+    said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    here.append(desk_clock().now())
+    assert here[0] <= datetime.fromisoformat(said.strip()) <= here[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2024-03-25T09:29:00-04:00@60", "does not say when the replay began"),
+        ("2024-03-25T09:29:00-04:00@/2026-11-21T20:00:00Z", "no speed"),
+        ("2024-03-25T09:29:00-04:00@fast/2026-11-21T20:00:00Z", "no speed"),
+        ("2024-03-25T09:29:00-04:00@0/2026-11-21T20:00:00Z", "no speed"),
+        ("2024-03-25T09:29:00-04:00@-1/2026-11-21T20:00:00Z", "no speed"),
+        ("2024-03-25T09:29:00-04:00@nan/2026-11-21T20:00:00Z", "no speed"),
+        ("2024-03-25T09:29:00-04:00@inf/2026-11-21T20:00:00Z", "no speed"),
+        ("2024-03-25T09:29:00-04:00@3601/2026-11-21T20:00:00Z", "no speed"),
+        ("2024-03-25T09:29:00@60/2026-11-21T20:00:00Z", "no offset"),
+        ("2024-03-25T09:29:00-04:00@60/2026-11-21T20:00:00", "no offset"),
+        ("yesterday@60/2026-11-21T20:00:00Z", "not an ISO 8601 instant"),
+        ("2024-03-25T09:29:00-04:00@60/now", "not an ISO 8601 instant"),
+        ("2024-03-25T09:29:00-04:00@60/2026-11-21T20:00:00Z/1", "not an ISO 8601 instant"),
+    ],
+)
+def test_a_replay_that_is_not_told_in_full_is_refused(monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(ConfigurationError, match=f"{said}.*next: {VARIABLE}="):
+        desk_clock()
+
+
+def test_a_replayed_instant_is_waited_for_in_real_time() -> None:
+    clock = ReplayedClock(START, 600, RealClock().now())
+
+    async def waited() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await until(clock, START + timedelta(seconds=60))
+        await pause(clock, timedelta(seconds=30))
+        return loop.time() - began
+
+    assert asyncio.run(waited()) >= 0.04
+    assert clock.now() >= START + timedelta(seconds=90)
+
+
+def test_what_has_passed_is_not_waited_for() -> None:
+    asyncio.run(asyncio.wait_for(until(FixedClock(START), START), 1))
+    asyncio.run(asyncio.wait_for(until(RealClock(), BEGAN - timedelta(days=9999)), 1))
+
+
+def test_a_clock_that_stands_is_waited_for_until_it_is_moved() -> None:
+    class Moved(Machine):
+        """Stands for a few looks."""
+
+        def now(self) -> datetime:
+            self.instant += timedelta(seconds=1)
+            return self.instant
+
+    asyncio.run(asyncio.wait_for(until(ReplayedClock(START, 60, BEGAN, Moved(BEGAN)), START + timedelta(seconds=3)), 5))
+
+    async def for_ever() -> None:
+        async with asyncio.timeout(0.12):
+            await until(FixedClock(START), START + timedelta(microseconds=1))
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(for_ever())
+
+
+@pytest.mark.parametrize(("clock", "speed"), [(RealClock(), 1.0), (FixedClock(START), 0.0)])
+def test_the_speed_of_a_clock(clock: RealClock | FixedClock, speed: float) -> None:
+    assert speed_of(clock) == speed
 
 
 # Nobody else reads a clock

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.resources.market_data.listings import BROKERS
 from tests.tws import history
+from tests.tws.client import with_client
 from tests.tws.gateway import ACCOUNT, Connection, LoopbackGateway, running
 from tests.tws.history import History
 from tests.tws.wire import SERVER_VERSION, Fields, fields_of, framed, versions_of
@@ -42,27 +43,6 @@ def test_a_cursor_reads_fields_in_order() -> None:
 @pytest.mark.parametrize(("offer", "versions"), [(b"v157..178", (157, 178)), (b"v100..176 +PACEAPI", (100, 176))])
 def test_the_offer_of_a_client_is_read(offer: bytes, versions: tuple[int, int]) -> None:
     assert versions_of(offer) == versions
-
-
-def with_client(gateway: LoopbackGateway, work: Any) -> Any:
-    """Runs `work(ib)` with an unmodified client that is connected to the Gateway."""
-    from ib_async import IB
-
-    async def connected() -> Any:
-        client = IB()
-        await client.connectAsync("127.0.0.1", gateway.port, clientId=5, timeout=5, readonly=True, fetchFields=_none())
-        try:
-            return await work(client)
-        finally:
-            client.disconnect()
-
-    return asyncio.run(connected())
-
-
-def _none() -> Any:
-    from ib_async.ib import StartupFetchNONE
-
-    return StartupFetchNONE
 
 
 def test_an_unmodified_client_connects_and_learns_version_and_account() -> None:

@@ -53,3 +53,9 @@ class Fields:
         """Passes over some fields."""
         for _ in range(count):
             self.text()
+
+    def end(self) -> None:
+        """Refuses fields that nobody has read."""
+        rest = list(self._rest)
+        if rest:
+            raise ValueError(f"{len(rest)} fields too many, from {rest[0]!r}")

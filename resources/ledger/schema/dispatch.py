@@ -69,8 +69,11 @@ LEGS = sa.Table(
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("sent_at", Words, nullable=False),
     sa.Column("at", Words, nullable=False),
+    sa.UniqueConstraint("book", "client_id", "order_id", name="one_order_per_number"),
     sa.Index("legs_by_intent", "intent_id"),
     sa.Index("legs_by_number", "client_id", "order_id"),
+    sa.Index("legs_by_state", "book", "state"),
+    sa.Index("legs_by_time", "book", "sent_at"),
 )
 
 PERM_IDS = sa.Table(
@@ -80,6 +83,7 @@ PERM_IDS = sa.Table(
     sa.Column("perm_id", sa.BigInteger, primary_key=True),
     sa.Column("key", Words, sa.ForeignKey("legs.key"), nullable=False),
     sa.Column("at", Words, nullable=False),
+    sa.Index("perm_ids_by_key", "key"),
 )
 
 EXECUTIONS = sa.Table(
@@ -109,16 +113,19 @@ EXECUTIONS = sa.Table(
     sa.UniqueConstraint("book", "exec_id", name="one_row_per_execution"),
     sa.Index("executions_by_session", "book", "session"),
     sa.Index("executions_by_leg", "leg_key"),
+    sa.Index("executions_by_symbol", "book", "symbol"),
 )
 
 EXECUTION_FEES = sa.Table(
     "execution_fees",
     METADATA,
-    sa.Column("book", Words, primary_key=True),
-    sa.Column("exec_id", Words, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("book", Words, nullable=False),
+    sa.Column("exec_id", Words, nullable=False),
     sa.Column("amount", Usd, nullable=False),
     sa.Column("currency", Words, nullable=False),
     sa.Column("at", Words, nullable=False),
+    sa.UniqueConstraint("book", "exec_id", name="one_fee_per_execution"),
 )
 
 ADOPTIONS = sa.Table(
@@ -132,8 +139,10 @@ ADOPTIONS = sa.Table(
     sa.Column("quantity", Words, nullable=False),
     sa.Column("average_cost", Words, nullable=False),
     sa.Column("cash", Usd),
+    sa.Column("through", sa.Integer, nullable=False),
     sa.Column("why", Words, nullable=False),
     sa.Column("at", Words, nullable=False),
+    sa.Index("adoptions_by_book", "book", "seq"),
 )
 
 FOREIGN_ORDERS = sa.Table(
@@ -154,6 +163,9 @@ SNAPSHOTS = sa.Table(
     sa.Column("agrees", sa.Boolean, nullable=False),
     sa.Column("equity", Usd),
     sa.Column("cash", Usd),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("day_open", Usd),
+    sa.Column("peak", Usd),
     sa.Column("state", Words, nullable=False),
 )
 

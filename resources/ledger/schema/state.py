@@ -31,9 +31,9 @@ HEARTBEATS = sa.Table(
     sa.Column("process", Words, primary_key=True),
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("state", Words, nullable=False),
+    sa.Column("at", Words, nullable=False),
     sa.Column("version", Words, nullable=False, server_default=sa.text("''")),
     sa.Column("limits_hash", Words, nullable=False, server_default=sa.text("''")),
-    sa.Column("at", Words, nullable=False),
 )
 
 LEASES = sa.Table(

@@ -9,18 +9,30 @@ import sqlalchemy as sa
 
 DAY = date(2024, 1, 2)
 BOOKS = ("desk", "backtest")
+# A backtest hands nothing to a broker: what refers to an intent or an order there refers to one of the desk.
+DISPATCHED = ("intent_states", "intent_history", "seals", "legs", "perm_ids")
+# One of them for each intent or order.
+_ONCE = ("intent_states", "legs", "perm_ids")
+_BEGINS = {("intent_states", "state"): "PROPOSED"}
 
 
 def fill_table(connection: sa.Connection, table: sa.Table, books: Sequence[str] = BOOKS) -> None:
-    """One row for each book; the parents of a row stand under the same number."""
-    for number, book in enumerate(books, start=1):
-        connection.execute(table.insert(), row_of(table, number, book))
+    """One row for each book; the parents of a row stand under the same number, or are the desk's where a broker has them."""
+    at_broker = table.name in DISPATCHED
+    for number, book in enumerate(books[:1] if table.name in _ONCE else books, start=1):
+        connection.execute(table.insert(), row_of(table, number, book, 1 if at_broker else number))
 
 
-def row_of(table: sa.Table, number: int, book: str) -> dict[str, Any]:
+def row_of(table: sa.Table, number: int, book: str, parent: int | None = None) -> dict[str, Any]:
     """A row whose values are made from its number; where the database counts, it counts."""
     counted = table.autoincrement_column
-    return {column.name: _value(column, number, book) for column in table.columns if column is not counted}
+    numbers = {column.name: parent or number for column in table.columns if column.foreign_keys}
+    made = {
+        column.name: _value(column, numbers.get(column.name, number), book)
+        for column in table.columns
+        if column is not counted
+    }
+    return made | {name: begins for (of, name), begins in _BEGINS.items() if of == table.name}
 
 
 def _value(column: sa.Column[Any], number: int, book: str) -> Any:

@@ -33,9 +33,9 @@ IMPATIENT_MS = 50
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> list[str]:
-    """The start of a command that runs in a mount namespace of its own, where `disk` is a file system of 2 MiB."""
+    """The start of a command that runs in a mount namespace of its own, where `disk` is a file system of 4 MiB."""
     (tmp_path / "disk").mkdir()
-    shell = f'mount -t tmpfs -o size=2m none {tmp_path / "disk"} && exec "$@"'
+    shell = f'mount -t tmpfs -o size=4m none {tmp_path / "disk"} && exec "$@"'
     command = ["unshare", "--map-root-user", "--mount", "sh", "-c", shell, "sh"]
     if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
         pytest.skip("this machine does not let the tests mount a small file system in a namespace of their own")

@@ -23,7 +23,7 @@ from tests.resources.ledger.rows import fill_table
 from trading_assets.core.errors import PermanentFailure
 
 MIGRATIONS = Path(engine_module.__file__).with_name("migrations")
-ADDED = {("decisions", "mind_digest")}
+ADDED = {("decisions", "mind_digest"), ("heartbeats", "version"), ("heartbeats", "limits_hash")}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,6 +23,7 @@ from resources.ledger.journal import read_journal
 from resources.ledger.journal_files import HEAD, JournalFiles
 from resources.ledger.verify import SHOWN_MAX, Proof, examine, verify_ledger
 from tests.postgres import Server
+from tests.resources.ledger.dispatching import orders_at_a_broker
 from tests.resources.ledger.entries import DAYS, at
 from tests.resources.ledger.journaled import (
     Teller,
@@ -41,12 +42,14 @@ TABLES: dict[str, sa.Table] = {
     for table in (
         *(t.JOURNAL, t.DECISIONS, t.SIGNATURES, t.INTENTS, t.ORDERS, t.FILLS, t.DIVIDENDS, t.CLOSES, t.HALTS),
         *(t.ACKNOWLEDGEMENTS, t.PARAMETER_CHANGES, t.POSITIONS, t.MINDS, t.LESSONS, t.PROPOSALS),
+        *(t.INTENT_HISTORY, t.SEALS, t.EXECUTIONS, t.EXECUTION_FEES, t.ADOPTIONS),
     )
 }
 # Numbers that the database gives out say in which order rows came, and nothing else.
 ORDER = {
     **dict.fromkeys(("signatures", "intents", "orders", "fills", "dividends", "closes", "parameter_changes"), "seq"),
     **dict.fromkeys(("minds", "lessons", "proposals"), "seq"),
+    **dict.fromkeys(("intent_history", "seals", "executions", "execution_fees", "adoptions"), "seq"),
     **dict.fromkeys(("decisions", "acknowledgements"), "id"),
 }
 FIELDS = [
@@ -67,6 +70,7 @@ def week(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
     """The same with rows in every table that the journal covers."""
     engine = _empty(request, tmp_path_factory)
+    orders_at_a_broker(engine)
     remembering_week(engine)
     yield engine
     engine.dispose()
@@ -102,6 +106,8 @@ def changed(value: Any, salt: int) -> Any:
     """Another value of the same type."""
     if value is None:
         return f"null no more {salt}"
+    if isinstance(value, bool):
+        return not value
     if isinstance(value, date):
         return value + timedelta(days=1000 + salt)
     if isinstance(value, str):
@@ -114,7 +120,8 @@ def alter(connection: sa.Connection, table: sa.Table, column: str, position: int
     rows = rows_of(connection, table)
     row = rows[position % len(rows)]
     before = getattr(row, column)
-    after = changed(before, salt)
+    is_amount = isinstance(table.c[column].type, sa.types.TypeDecorator)
+    after = Decimal(salt + 1) if is_amount and before is None else changed(before, salt)
     connection.execute(table.update().where(this_row(table, row)).values({column: after}))
     return bool(before != after)
 
@@ -143,6 +150,7 @@ def test_a_desks_week_is_proven_with_its_counts(engine: sa.Engine, tmp_path: Pat
         "parameter_changes": 2,
         "positions": 1,
         **dict.fromkeys(("minds", "lessons", "proposals"), 0),
+        **dict.fromkeys(("intent_history", "seals", "executions", "execution_fees", "adoptions"), 0),
     }
 
 

@@ -19,6 +19,42 @@ OPEN_HALT = (
     "exists (select 1 from halts h where h.book = new.book"
     " and not exists (select 1 from acknowledgements a where a.halt_id = h.id))"
 )
+# When, on which change of which table, and what is said.
+RULES = (
+    (
+        "intent_states",
+        "update",
+        f"old.state in {ENDED} and new.state <> old.state",
+        "a state that has ended never changes",
+    ),
+    (
+        "intent_states",
+        "update",
+        "new.intent_id <> old.intent_id or new.book <> old.book or new.opens <> old.opens",
+        "what an intent is never changes",
+    ),
+    (
+        "intent_states",
+        "update",
+        f"new.state = 'SUBMITTING' and old.state <> 'SUBMITTING' and new.opens and {OPEN_HALT}",
+        "a halt is open: nothing that opens a position is sent",
+    ),
+    (
+        "intent_states",
+        "insert",
+        "new.state <> 'PROPOSED' and (new.state <> 'INTENT' or new.opens)",
+        "an intent begins as PROPOSED; only one that reduces begins as INTENT",
+    ),
+    ("intent_states", "delete", "true", "the state of an intent is not deleted"),
+    ("legs", "delete", "true", "an order that was handed to a broker is not deleted"),
+    ("perm_ids", "delete", "true", "what a broker calls an order is not deleted"),
+    (
+        "perm_ids",
+        "update",
+        "new.perm_id <> old.perm_id or new.key <> old.key",
+        "what a broker calls an order never changes",
+    ),
+)
 
 
 def upgrade() -> None:
@@ -98,9 +134,12 @@ def _sending() -> None:
         sa.Column("token", sa.BigInteger, nullable=False),
         sa.Column("sent_at", Words, nullable=False),
         sa.Column("at", Words, nullable=False),
+        sa.UniqueConstraint("book", "client_id", "order_id", name="one_order_per_number"),
     )
     op.create_index("legs_by_intent", "legs", ["intent_id"])
     op.create_index("legs_by_number", "legs", ["client_id", "order_id"])
+    op.create_index("legs_by_state", "legs", ["book", "state"])
+    op.create_index("legs_by_time", "legs", ["book", "sent_at"])
 
 
 def _told() -> None:
@@ -111,6 +150,7 @@ def _told() -> None:
         sa.Column("key", Words, sa.ForeignKey("legs.key"), nullable=False),
         sa.Column("at", Words, nullable=False),
     )
+    op.create_index("perm_ids_by_key", "perm_ids", ["key"])
     op.create_table(
         "executions",
         sa.Column("seq", sa.Integer, primary_key=True),
@@ -138,13 +178,16 @@ def _told() -> None:
     )
     op.create_index("executions_by_session", "executions", ["book", "session"])
     op.create_index("executions_by_leg", "executions", ["leg_key"])
+    op.create_index("executions_by_symbol", "executions", ["book", "symbol"])
     op.create_table(
         "execution_fees",
-        sa.Column("book", Words, primary_key=True),
-        sa.Column("exec_id", Words, primary_key=True),
+        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("book", Words, nullable=False),
+        sa.Column("exec_id", Words, nullable=False),
         sa.Column("amount", sa.BigInteger, nullable=False),
         sa.Column("currency", Words, nullable=False),
         sa.Column("at", Words, nullable=False),
+        sa.UniqueConstraint("book", "exec_id", name="one_fee_per_execution"),
     )
 
 
@@ -159,9 +202,11 @@ def _seen() -> None:
         sa.Column("quantity", Words, nullable=False),
         sa.Column("average_cost", Words, nullable=False),
         sa.Column("cash", sa.BigInteger),
+        sa.Column("through", sa.Integer, nullable=False),
         sa.Column("why", Words, nullable=False),
         sa.Column("at", Words, nullable=False),
     )
+    op.create_index("adoptions_by_book", "adoptions", ["book", "seq"])
     op.create_table(
         "foreign_orders",
         sa.Column("book", Words, primary_key=True),
@@ -177,6 +222,9 @@ def _seen() -> None:
         sa.Column("agrees", sa.Boolean, nullable=False),
         sa.Column("equity", sa.BigInteger),
         sa.Column("cash", sa.BigInteger),
+        sa.Column("day", sa.Date, nullable=False),
+        sa.Column("day_open", sa.BigInteger),
+        sa.Column("peak", sa.BigInteger),
         sa.Column("state", Words, nullable=False),
     )
 
@@ -238,36 +286,18 @@ _STAY = {"sqlite": _stay_sqlite, "postgresql": _stay_postgresql}
 
 
 def _guard_sqlite() -> None:
-    rules = (
-        ("ended_states_stay", "update", f"old.state in {ENDED}", "a state that has ended never changes"),
-        ("states_remain", "delete", "1", "the state of an intent is not deleted"),
-        (
-            "nothing_opens_while_halted",
-            "update",
-            f"new.state = 'SUBMITTING' and old.state <> 'SUBMITTING' and new.opens and {OPEN_HALT}",
-            "a halt is open: nothing that opens a position is sent",
-        ),
-    )
-    for name, event, when, sentence in rules:
+    for number, (table, event, when, sentence) in enumerate(RULES, start=1):
         op.execute(
-            f"create trigger {name} before {event} on intent_states when {when} "
+            f"create trigger {table}_rule_{number} before {event} on {table} when {when} "
             f"begin select raise(abort, '{sentence}'); end"
         )
 
 
 def _guard_postgresql() -> None:
-    _function(
-        "intent_states_guard",
-        "if tg_op = 'DELETE' then raise exception 'the state of an intent is not deleted' using errcode = '23000'; end if;"
-        f" if old.state in {ENDED} then raise exception 'a state that has ended never changes' using errcode = '23000';"
-        f" end if; if new.state = 'SUBMITTING' and old.state <> 'SUBMITTING' and new.opens and {OPEN_HALT} then"
-        " raise exception 'a halt is open: nothing that opens a position is sent' using errcode = '23000';"
-        " end if; return new;",
-    )
-    op.execute(
-        "create trigger intent_states_guard before update or delete on intent_states"
-        " for each row execute function intent_states_guard()"
-    )
+    for number, (table, event, when, sentence) in enumerate(RULES, start=1):
+        name, row = f"{table}_rule_{number}", "old" if event == "delete" else "new"
+        _function(name, f"if {when} then raise exception '{sentence}' using errcode = '23000'; end if; return {row};")
+        op.execute(f"create trigger {name} before {event} on {table} for each row execute function {name}()")
 
 
 _GUARDS = {"sqlite": _guard_sqlite, "postgresql": _guard_postgresql}

@@ -1,0 +1,44 @@
+-- Roles of the watchdog and the agents in the ledger's schema `desk`; run it as the schema's owner, and again after a migration:
+--     psql "$LEDGER_URL" --set ON_ERROR_STOP=1 --file deploy/postgres_roles.sql
+-- Made from resources/ledger/roles.py, which the tests hold it against.
+do $$ begin if not exists (select from pg_roles where rolname = 'desk_watchdog') then create role desk_watchdog nologin; end if; end $$;
+revoke all on all tables in schema desk from desk_watchdog;
+grant usage on schema desk to desk_watchdog;
+grant select on all tables in schema desk to desk_watchdog;
+grant usage on all sequences in schema desk to desk_watchdog;
+grant insert, update on desk.cursors to desk_watchdog;
+grant insert on desk.execution_fees to desk_watchdog;
+grant insert on desk.executions to desk_watchdog;
+grant insert on desk.halts to desk_watchdog;
+grant insert, update on desk.heartbeats to desk_watchdog;
+grant insert on desk.intent_history to desk_watchdog;
+grant insert, update on desk.intent_states to desk_watchdog;
+grant insert on desk.intents to desk_watchdog;
+grant insert on desk.journal to desk_watchdog;
+grant insert, update on desk.leases to desk_watchdog;
+grant insert, update on desk.legs to desk_watchdog;
+grant insert, update, delete on desk.listeners to desk_watchdog;
+grant insert on desk.messages to desk_watchdog;
+grant insert on desk.orders to desk_watchdog;
+grant insert, update on desk.pages to desk_watchdog;
+grant insert on desk.perm_ids to desk_watchdog;
+grant desk_watchdog to current_user;
+do $$ begin if not exists (select from pg_roles where rolname = 'desk_agents') then create role desk_agents nologin; end if; end $$;
+revoke all on all tables in schema desk from desk_agents;
+grant usage on schema desk to desk_agents;
+grant select on all tables in schema desk to desk_agents;
+grant usage on all sequences in schema desk to desk_agents;
+grant insert, update on desk.agent_health to desk_agents;
+grant insert on desk.answers to desk_agents;
+grant insert, update on desk.batches to desk_agents;
+grant insert, update on desk.breakers to desk_agents;
+grant insert, update on desk.cursors to desk_agents;
+grant insert, update on desk.heartbeats to desk_agents;
+grant insert on desk.journal to desk_agents;
+grant insert, update, delete on desk.listeners to desk_agents;
+grant insert on desk.messages to desk_agents;
+grant insert on desk.model_calls to desk_agents;
+grant insert, update on desk.pockets to desk_agents;
+grant insert on desk.proposals to desk_agents;
+grant insert, update, delete on desk.reservations to desk_agents;
+grant desk_agents to current_user;

@@ -1,0 +1,448 @@
+"""The DispatchStore port over SQLAlchemy Core: what is on its way to a broker, and what became of it.
+
+Each method is one transaction of the ledger's only writer. What may be on the wire is committed before, by one update that needs
+the state, the lease and, for what opens, that no halt is open; a trigger refuses the last once more.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources.ledger import dispatch_reading as reading_of
+from resources.ledger import schema as t
+from resources.ledger.dispatch_changes import Applying, adopt_balance
+from resources.ledger.dispatch_counting import read_counters, read_equity, write_snapshot
+from resources.ledger.dispatch_executions import Executions
+from resources.ledger.dispatch_reductions import add_reduction, insert_orders, order_text
+from resources.ledger.dispatch_rows import CONTRACT
+from resources.ledger.dispatch_states import (
+    Work,
+    add_halt,
+    begin,
+    history,
+    lease_name,
+    move,
+    moved,
+    open_halts,
+    require_token,
+    standing,
+    subject_of,
+    working,
+)
+from resources.ledger.dispatch_told import with_roles
+from resources.ledger.engine import reading
+from resources.ledger.history import intent_of
+from resources.ledger.journal_files import JournalFiles
+from resources.ledger.telling import tell_after_commit
+from resources.ledger.text import instant_text
+from resources.ledger.wakeups import wake
+from trading_assets.broker import journaling as tell
+from trading_assets.broker.lifecycle import AT_BROKER, OPENING, Change, IntentState, Known, Leg
+from trading_assets.broker.model import REF_PREFIX, Contract, Snapshot
+from trading_assets.core.errors import PermanentFailure, TradingHalted
+from trading_assets.core.journal import Entry, Json, Record, sha256
+from trading_assets.core.messages import Draft
+from trading_assets.execution.dispatch import Equity, NewLeg, Reduction, Waiting
+from trading_assets.execution.ports import Halt, Intent
+from trading_assets.execution.told import BookedExecution
+from trading_assets.signatures.model import SIGNERS, Seal, Verdict
+from trading_assets.signatures.sending import Counters
+
+_S, _L = t.INTENT_STATES.c, t.LEGS.c
+_WAITING: tuple[IntentState, ...] = ("PROPOSED", "SIGNED", "INTENT")
+# What a position still needs when its entry has ended: its close, or a cover of another size.
+_CARRIES_ON: frozenset[IntentState] = AT_BROKER | {"FILLED", "CANCELLED"}
+
+
+def propose(
+    connection: sa.Connection, book: str, intents: Sequence[Intent], *, as_of: datetime
+) -> tuple[list[Entry], list[Draft]]:
+    """Puts a decision's intents on their way, within its transaction: their rows in `intents` are there already.
+
+    Returns what the transaction has to tell of it, in this order and after the decision itself.
+    """
+    work = Work(connection, book)
+    for intent in intents:
+        row = connection.execute(sa.select(t.INTENTS).where(t.INTENTS.c.id == intent.id)).one()
+        begin(work, row, "PROPOSED", opens=intent.plan.opens, token=0, as_of=as_of)
+    return work.entries, work.drafts
+
+
+class SqlDispatch:
+    """The orders of one book.
+
+    Args:
+        files: Where the journal's pages go. Those of an intent that is being sent follow when it has been sent.
+        client_id: The connection that the orders go over; without one nothing can be submitted.
+    """
+
+    def __init__(self, engine: sa.Engine, book: str, files: JournalFiles | None = None, *, client_id: int = 0) -> None:
+        self._engine = engine
+        self._book = book
+        self._files = files
+        self._client_id = client_id
+        self._executions = Executions(book)
+        self._unwritten: list[Record] = []
+
+    # On the way out
+
+    def waiting(self) -> Sequence[Waiting]:
+        """See the port."""
+        mine = (_S.book == self._book) & _S.state.in_(_WAITING)
+        query = sa.select(t.INTENTS, _S.state).join(t.INTENT_STATES, _S.intent_id == t.INTENTS.c.id).where(mine)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(t.INTENTS.c.seq)).all()
+            ids = [row.id for row in rows]
+            begun, seals = history(connection, ids), _seals(connection, ids)
+        return [Waiting(intent_of(row), row.state, tuple(seals[row.id]), begun[row.id][0][1]) for row in rows]
+
+    def seal(self, seals: Sequence[Seal], *, as_of: datetime) -> None:
+        """See the port."""
+        with self._writing() as work:
+            for seal in seals:
+                self._add_seal(work, seal, as_of)
+
+    def refuse(self, intent_id: str, verdict: Verdict, *, as_of: datetime) -> None:
+        """See the port."""
+        if verdict.ruling != "veto":
+            raise PermanentFailure("only a veto refuses an intent", value=verdict.ruling, bound="veto")
+        with self._writing() as work:
+            row = standing(work, intent_id)
+            if row.state != "VETOED":
+                self._add_veto(work, row, verdict, as_of)
+                move(work, row, "VETOED", why="; ".join(verdict.sentences), as_of=as_of)
+
+    def expire(self, intent_id: str, why: str, *, as_of: datetime) -> None:
+        """See the port."""
+        with self._writing() as work:
+            row = standing(work, intent_id)
+            if row.state != "EXPIRED":
+                move(work, row, "EXPIRED", why=why, as_of=as_of)
+
+    def accept(self, intent_id: str, *, token: int, as_of: datetime) -> None:
+        """See the port."""
+        with self._writing(pages_later=True) as work:
+            require_token(work, token, as_of=as_of)
+            move(work, standing(work, intent_id), "INTENT", token=token, as_of=as_of)
+
+    def submit(self, intent_id: str, legs: Sequence[NewLeg], *, token: int, as_of: datetime) -> None:
+        """See the port."""
+        with self._writing(pages_later=True) as work:
+            row = standing(work, intent_id)
+            if work.connection.execute(self._submission(intent_id, token, as_of)).rowcount != 1:
+                self._say_why_not(work, row, token, as_of)
+            moved(work, row, "SUBMITTING", token=token, as_of=as_of)
+            self._hand_over(work, row, legs, token, as_of)
+
+    def submit_more(self, intent_id: str, legs: Sequence[NewLeg], *, token: int, as_of: datetime) -> None:
+        """See the port. A leg that only reduces may also follow an entry that has ended."""
+        with self._writing(pages_later=True) as work:
+            require_token(work, token, as_of=as_of)
+            row = standing(work, intent_id)
+            opens = any(leg.role in OPENING for leg in legs)
+            if row.state not in (AT_BROKER if opens else _CARRIES_ON):
+                raise TradingHalted(f"intent {intent_id} is {row.state}: nothing more of it is sent", value=row.state)
+            if opens:
+                self._require_no_halt(work)
+            self._hand_over(work, row, legs, token, as_of)
+
+    def sent(self, intent_id: str, total_bytes: int, *, as_of: datetime) -> None:
+        """See the port."""
+        with self._writing() as work:
+            standing(work, intent_id)
+            values = {"sent_at": instant_text(as_of), "sent_bytes": total_bytes}
+            work.connection.execute(t.INTENT_STATES.update().where(_S.intent_id == intent_id).values(values))
+
+    def reduce(self, reduction: Reduction, contract: Contract, *, token: int, as_of: datetime) -> str | None:
+        """See the port. Its first order's key is the id, a dash and the role."""
+        if contract.symbol != reduction.symbol:
+            raise PermanentFailure("the contract is another symbol's", value=contract.symbol, bound=reduction.symbol)
+        with self._writing(pages_later=True) as work:
+            require_token(work, token, as_of=as_of)
+            self._executions.read(work.connection)
+            adopted = reading_of.read_adopted(work.connection, self._book).shares
+            held = self._executions.by_symbol.get(reduction.symbol, 0) + adopted.get(reduction.symbol, Decimal(0))
+            return add_reduction(
+                work,
+                key=reduction.key,
+                symbol=reduction.symbol,
+                role=reduction.role,
+                quantity=abs(reduction.quantity),
+                is_short=reduction.quantity < 0 or held < 0,
+                cause=reduction.cause,
+                token=token,
+                as_of=as_of,
+            )
+
+    # What the broker said
+
+    def apply(self, changes: Sequence[Change], *, token: int, as_of: datetime) -> Sequence[Change]:
+        """See the port. What only asks for an action, MustCancel and MustProtect, is always among what it returns."""
+        if not changes:
+            return ()
+        with self._writing() as work:
+            require_token(work, token, as_of=as_of)
+            return Applying(work, token, as_of, changes).run()
+
+    def keep_snapshot(self, snapshot: Snapshot, *, token: int, as_of: datetime) -> None:
+        """See the port. The first one whose executions are all booked also says what cash the account begins with."""
+        with self._writing() as work:
+            require_token(work, token, as_of=as_of)
+            self._executions.read(work.connection)
+            write_snapshot(work, snapshot, self._executions, token=token, as_of=as_of)
+
+    def adopt_cash(self, amount: Decimal, *, account: str, why: str, token: int, as_of: datetime) -> None:
+        """The account holds this much cash, USD, with everything that is booked by now: after a deposit, a dividend, interest."""
+        with self._writing() as work:
+            require_token(work, token, as_of=as_of)
+            adopt_balance(work, amount, account=account, why=why, as_of=as_of)
+
+    def keep_contract(self, contract: Contract, *, as_of: datetime) -> None:
+        """See the port."""
+        known = self.contract(contract.symbol)
+        if known is not None and known.con_id != contract.con_id:
+            raise PermanentFailure(
+                f"{contract.symbol} is another contract than before",
+                value=contract.con_id,
+                bound=known.con_id,
+                hint="only exits; look up what became of the symbol",
+            )
+        with self._writing() as work:
+            row = {"book": self._book, "symbol": contract.symbol, "con_id": contract.con_id, "at": instant_text(as_of)}
+            kept = {**row, "contract": CONTRACT.dump_json(contract).decode()}
+            work.insert_once(t.CONTRACTS, kept, "book", "symbol")
+
+    def halt(self, cause: str, *, as_of: datetime) -> None:
+        """See the port."""
+        with self._writing() as work:
+            add_halt(work, cause, as_of=as_of)
+
+    # Read back
+
+    def known(self) -> Known:
+        """See the port."""
+        with reading(self._engine) as connection:
+            self._executions.read(connection)
+            return reading_of.read_known(connection, self._book, self._executions)
+
+    def newest_order_id(self, client_id: int) -> int:
+        """See the port."""
+        with reading(self._engine) as connection:
+            return connection.scalar(sa.select(sa.func.max(_L.order_id)).where(_L.client_id == client_id)) or 0
+
+    def contract(self, symbol: str) -> Contract | None:
+        """See the port."""
+        mine = (t.CONTRACTS.c.book == self._book) & (t.CONTRACTS.c.symbol == symbol)
+        with reading(self._engine) as connection:
+            text = connection.execute(sa.select(t.CONTRACTS.c.contract).where(mine)).scalar()
+        return None if text is None else CONTRACT.validate_json(text)
+
+    def counters(self, session: date, *, decision: str, as_of: datetime) -> Counters:
+        """See the port."""
+        with reading(self._engine) as connection:
+            self._executions.read(connection)
+            return read_counters(connection, self._book, self._executions, session, decision, as_of)
+
+    def equity(self, session: date) -> Equity:
+        """See the port."""
+        with reading(self._engine) as connection:
+            return read_equity(connection, self._book, session)
+
+    def halts(self) -> Sequence[Halt]:
+        """See the port."""
+        with reading(self._engine) as connection:
+            return [Halt(halt.id, halt.cause, halt.at) for halt in open_halts(connection, self._book)]
+
+    def executions(self, first: date, last: date) -> Sequence[BookedExecution]:
+        """Executions of a range of sessions that count, by session in the order in which they were booked."""
+        with reading(self._engine) as connection:
+            self._executions.read(connection)
+            return list(with_roles(connection, list(self._executions.counted(first, last))))
+
+    def adopted(self) -> dict[str, Decimal]:
+        """By symbol, shares that were there before the desk, or came by hand."""
+        with reading(self._engine) as connection:
+            return reading_of.read_adopted(connection, self._book).shares
+
+    def open_legs(self) -> Sequence[Leg]:
+        """Orders that can still fill."""
+        with reading(self._engine) as connection:
+            self._executions.read(connection)
+            return reading_of.read_legs(connection, self._executions, reading_of.open_legs(self._book))
+
+    def snapshot(self) -> reading_of.StoredSnapshot | None:
+        """What the broker said last."""
+        with reading(self._engine) as connection:
+            return reading_of.read_snapshot(connection, self._book)
+
+    def states(self, first: date, last: date) -> Sequence[reading_of.Standing]:
+        """Where the intents of a range of sessions stand, in the order in which they were made."""
+        with reading(self._engine) as connection:
+            return list(reading_of.read_standings(connection, self._book, first, last))
+
+    # Within
+
+    @contextmanager
+    def _writing(self, *, pages_later: bool = False) -> Iterator[Work]:
+        """A transaction; pages, which wait for a disk of their own, may follow those of the next one."""
+        with working(self._engine, self._book, self._unwritten) as work:
+            yield work
+        if pages_later:
+            wake(self._engine)
+            return
+        records, self._unwritten[:] = tuple(self._unwritten), []
+        tell_after_commit(self._engine, records, self._files if records else None)
+
+    def _submission(self, intent_id: str, token: int, as_of: datetime) -> sa.Update:
+        """The one update after which orders may be on the wire."""
+        now, leases = instant_text(as_of), t.LEASES.c
+        holds = sa.exists().where(leases.name == lease_name(self._book), leases.token == token, leases.until > now)
+        answered = sa.select(t.ACKNOWLEDGEMENTS.c.halt_id)
+        halted = sa.exists().where(t.HALTS.c.book == self._book, t.HALTS.c.id.not_in(answered))
+        ready = (_S.intent_id == intent_id) & (_S.book == self._book) & (_S.state == "INTENT")
+        values = {"state": "SUBMITTING", "why": "", "token": token, "submitted_at": now, "at": now}
+        return t.INTENT_STATES.update().where(ready, holds, sa.not_(_S.opens) | ~halted).values(values)
+
+    def _say_why_not(self, work: Work, row: Any, token: int, as_of: datetime) -> None:
+        require_token(work, token, as_of=as_of)
+        if row.state != "INTENT":
+            raise TradingHalted(f"intent {row.intent_id} is {row.state} and not sent", value=row.state, bound="INTENT")
+        self._require_no_halt(work)
+        raise TradingHalted(f"intent {row.intent_id} is not sent", hint="desk trace shows where it stands")
+
+    def _require_no_halt(self, work: Work) -> None:
+        halts = open_halts(work.connection, self._book)
+        if halts:
+            raise TradingHalted(
+                "a halt is open: nothing that opens a position is sent",
+                value=halts[0].cause,
+                hint=f'desk resume {halts[0].id} "why trading may go on"',
+            )
+
+    def _hand_over(self, work: Work, row: Any, legs: Sequence[NewLeg], token: int, as_of: datetime) -> None:
+        """Numbers of orders, and rows of those that no decision has written."""
+        self._check(row.intent_id, legs)
+        planned: set[str] = set(
+            work.connection.execute(sa.select(t.ORDERS.c.id).where(t.ORDERS.c.intent_id == row.intent_id)).scalars()
+        )
+        texts = [_order_text(row.intent_id, leg, as_of) for leg in legs if leg.request.key not in planned]
+        new = insert_orders(work, row.intent_id, row.session, texts)
+        rows = [self._leg_row(row.intent_id, leg, token, as_of) for leg in legs]
+        work.connection.execute(t.LEGS.insert(), rows)
+        told: list[Json] = [{n: each[n] for n in ("key", "role", "order_id", "client_id", "quantity")} for each in rows]
+        subject = subject_of(row)
+        work.entries.append(tell.handed_over_entry(subject, row.intent_id, told, new, token=token, at=as_of))
+
+    def _check(self, intent_id: str, legs: Sequence[NewLeg]) -> None:
+        if not self._client_id:
+            raise PermanentFailure(
+                "orders go over a connection with a client id", value=self._client_id, bound="1 or more"
+            )
+        if not legs:
+            raise PermanentFailure(f"intent {intent_id} has no orders to send")
+        for leg in legs:
+            request = leg.request
+            if request.ref != f"{REF_PREFIX}{intent_id}" or not request.order_id > 0 or not request.quantity > 0:
+                raise PermanentFailure(
+                    f"order {request.key} cannot be sent for intent {intent_id}",
+                    value=f"{request.ref} number {request.order_id}, {request.quantity} shares",
+                )
+
+    def _leg_row(self, intent_id: str, leg: NewLeg, token: int, as_of: datetime) -> dict[str, Any]:
+        request, now = leg.request, instant_text(as_of)
+        return {
+            "key": request.key,
+            "book": self._book,
+            "intent_id": intent_id,
+            "role": leg.role,
+            "symbol": request.contract.symbol,
+            "con_id": request.contract.con_id,
+            "side": request.side,
+            "kind": request.kind,
+            "quantity": request.quantity,
+            "state": "sent",
+            "why": "",
+            "order_id": request.order_id,
+            "client_id": self._client_id,
+            "limit_price": request.limit_price,
+            "stop_price": request.stop_price,
+            "parent_key": leg.parent_key,
+            "oca_group": request.oca_group,
+            "token": token,
+            "sent_at": now,
+            "at": now,
+        }
+
+    def _add_seal(self, work: Work, seal: Seal, as_of: datetime) -> None:
+        row = standing(work, seal.intent_id)
+        if row.state != "PROPOSED":
+            raise TradingHalted(f"intent {seal.intent_id} is {row.state} and takes no seal", value=seal.signer)
+        text = seal.model_dump_json()
+        values = {"book": self._book, "intent_id": seal.intent_id, "signer": seal.signer, "seal": text}
+        if not work.insert_once(t.SEALS, {**values, "at": instant_text(as_of)}, "intent_id", "signer"):
+            raise TradingHalted(f"{seal.signer} has sealed intent {seal.intent_id} already", value=seal.signer)
+        subject = subject_of(row)
+        work.entries.append(tell.seal_entry(subject, seal.intent_id, seal.signer, sha256(text), at=as_of))
+        signers = sa.select(t.SEALS.c.signer).where(t.SEALS.c.intent_id == seal.intent_id)
+        if set(work.connection.execute(signers).scalars()) >= set(SIGNERS):
+            move(work, row, "SIGNED", as_of=as_of)
+
+    def _add_veto(self, work: Work, row: Any, verdict: Verdict, as_of: datetime) -> None:
+        """The verdict as a ruling of its own, unless this signer has ruled on the plan before."""
+        intent = intent_of(work.connection.execute(sa.select(t.INTENTS).where(t.INTENTS.c.id == row.intent_id)).one())
+        text = verdict.model_dump_json()
+        ruling: dict[str, Any] = {
+            "book": self._book,
+            "session": intent.session,
+            "slot": intent.slot,
+            "plan_id": verdict.plan_id,
+            "plan_digest": verdict.plan_digest,
+            "signer": verdict.signer,
+            "ruling": verdict.ruling,
+            "quantity": verdict.quantity,
+            "verdict": text,
+            "at": instant_text(as_of),
+        }
+        if not work.insert_once(t.SIGNATURES, ruling, "book", "plan_id", "signer"):
+            return
+        told: dict[str, Json] = {name: ruling[name] for name in ("plan_id", "plan_digest", "signer", "ruling")}
+        line: dict[str, Json] = {**told, "allowed": verdict.quantity, "verdict_sha256": sha256(text)}
+        plan = intent.plan.model_dump_json()
+        body: dict[str, Json] = {
+            "slot": intent.slot,
+            "as_of": instant_text(as_of),
+            "plan": json.loads(plan),
+            "plan_digest": intent.plan.digest,
+            "plan_sha256": sha256(plan),
+            "verdict": json.loads(text),
+            "verdict_sha256": sha256(text),
+            "judged": [line],
+        }
+        subject = subject_of(row)
+        title = tell.line(f"refused by the {verdict.signer}, {intent.plan.strategy}")
+        entry = Entry(self._book, intent.session, as_of, "veto", title, body, row.symbol, subject.cause)
+        work.entries.append(entry)
+
+
+def _order_text(intent_id: str, leg: NewLeg, as_of: datetime) -> str:
+    request = leg.request
+    prices = {"limit_price": request.limit_price, "stop_price": request.stop_price}
+    more: dict[str, Json] = {name: None if price is None else format(price, "f") for name, price in prices.items()}
+    more |= {"parent_id": leg.parent_key or None, "time_in_force": request.tif}
+    symbol = request.contract.symbol
+    return order_text(
+        request.key, intent_id, symbol, request.side, request.kind, leg.role, request.quantity, as_of, **more
+    )
+
+
+def _seals(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Seal]]:
+    found: dict[str, list[Seal]] = {intent_id: [] for intent_id in ids}
+    query = sa.select(t.SEALS).where(t.SEALS.c.intent_id.in_(ids)).order_by(t.SEALS.c.seq)
+    for row in connection.execute(query):
+        found[row.intent_id].append(Seal.model_validate_json(row.seal))
+    return found

@@ -1,0 +1,1 @@
+"""Telling the operator: pages that want an answer, and news that wants none."""

@@ -1,0 +1,1 @@
+"""Every broker behind the one port, seen from above."""
