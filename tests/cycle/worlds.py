@@ -49,6 +49,7 @@ from trading_assets.reasoning.settings import ReasoningSettings, load_reasoning
 from trading_assets.reasoning.skills import SkillShelf
 from trading_assets.regimes.model import REGIME_LABELS
 from trading_assets.regimes.rules import regime_labels
+from trading_assets.signatures.double_checker import DOUBLE_CHECKER
 from trading_assets.theses.asking import Thought, ask_opinions
 from trading_assets.theses.debate import BEAR, BULL
 from trading_assets.theses.stance import CHIEF
@@ -105,7 +106,7 @@ def roles() -> Mapping[str, Role[Any, Any]]:
     """Every agent of the cycle by skill."""
     analysts = [asked.role for asked in roles_at(desk_rules().agents, None)]
     personas = [persona_role(skill) for skill in desk_rules().agents.personas]
-    return by_skill(*analysts, BULL, BEAR, CHIEF, STRATEGIST, TRADER, *personas)
+    return by_skill(*analysts, BULL, BEAR, CHIEF, STRATEGIST, TRADER, *personas, DOUBLE_CHECKER)
 
 
 @cache

@@ -27,6 +27,7 @@ COMMANDS = [
         "doctor",
         "documents",
         "fill",
+        "gateway",
         "halt",
         "ingest",
     ),
@@ -44,9 +45,10 @@ COMMANDS = [
         "theses",
         "trace",
         "ui",
+        "watchdog",
     ),
 ]
-REPORTING = sorted(set(COMMANDS) - {"halt", "resume", "ui"})
+REPORTING = sorted(set(COMMANDS) - {"gateway", "halt", "resume", "ui", "watchdog"})
 
 
 def process(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

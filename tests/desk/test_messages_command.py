@@ -70,7 +70,7 @@ def test_topics_and_sessions_choose(home: Home, capsys: pytest.CaptureFixture[st
 
 
 def test_an_unknown_topic_is_refused_with_the_list_of_topics(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(PermanentFailure, match="no such topic.*fills.*decision, order, fill"):
+    with pytest.raises(PermanentFailure, match="no such topic.*fills.*decision, order, signed, state, execution, fill"):
         shown(capsys, "fill,fills")
 
 

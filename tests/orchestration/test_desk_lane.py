@@ -24,9 +24,9 @@ from trading_assets.execution.model import ACCOUNT
 from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.jobs import FACTS
 
-BEFORE, DAY, NEXT = date(2012, 10, 22), date(2012, 10, 23), date(2012, 10, 24)
-SLOT = "2012-10-23T09:31:00-04:00"
-CLOSE = "2012-10-23T16:20:00-04:00"
+BEFORE, DAY, NEXT = date(2012, 10, 19), date(2012, 10, 22), date(2012, 10, 23)
+SLOT = "2012-10-22T09:31:00-04:00"
+CLOSE = "2012-10-22T16:20:00-04:00"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def prepare(root: Path, day: date, *, clock: str) -> None:
 def mornings_home(base: Path) -> Path:
     """The quarter on the morning of 23 October 2012, briefed and undecided."""
     root = copied(quarter_home(base), base / "morning")
-    prepare(root, DAY, clock="2012-10-23T08:45:00-04:00")
+    prepare(root, DAY, clock="2012-10-22T08:45:00-04:00")
     return root
 
 
@@ -104,41 +104,41 @@ def nothing_is_decided() -> bool:
 def test_the_due_slot_is_decided_once_and_told_as_one_object(evening: Told) -> None:
     assert evening.decided.code == 0, evening.decided.err
     told = json.loads(evening.decided.out)
-    assert (told["session"], told["slot"]) == ("2012-10-23", "09:30")
-    assert (told["plans"], told["vetoes"]) == (2, 1)
-    assert [intent.split()[0::2] for intent in told["intents"]] == [["enter", "MSFT"]]
+    assert (told["session"], told["slot"]) == ("2012-10-22", "09:30")
+    assert (told["plans"], told["vetoes"]) == (3, 2)
+    assert [intent.split()[0::2] for intent in told["intents"]] == [["enter", "AAPL"]]
     assert decided_slots(BEFORE, NEXT) == [(DAY, "09:30")]
 
 
 def test_the_second_decision_of_a_slot_is_refused_with_its_reason(evening: Told) -> None:
     assert evening.again.code != 0
     assert evening.again.out == ""
-    assert "slot 09:30 of 2012-10-23 is decided already in book desk" in evening.again.err
+    assert "slot 09:30 of 2012-10-22 is decided already in book desk" in evening.again.err
     assert "Traceback" not in evening.again.err
 
 
 def test_the_close_settles_books_and_measures_the_session(evening: Told) -> None:
     assert evening.closed.code == 0, evening.closed.err
-    assert json.loads(evening.closed.out)["session"] == "2012-10-23"
+    assert json.loads(evening.closed.out)["session"] == "2012-10-22"
     account = DeskResource().lake().read(ACCOUNT, as_of=AFTER_EVERYTHING, lane=DESK)
     assert account["session"].to_list() == [DAY]
     with dg.DagsterInstance.get() as instance:
         for table in (*DECIDED, *BOOKED):
-            assert instance.get_materialized_partitions(key_of(table, DESK)) == {"2012-10-23"}
-        assert instance.get_materialized_partitions(dg.AssetKey([DESK, "daily_metrics"])) == {"2012-10-23"}
+            assert instance.get_materialized_partitions(key_of(table, DESK)) == {"2012-10-22"}
+        assert instance.get_materialized_partitions(dg.AssetKey([DESK, "daily_metrics"])) == {"2012-10-22"}
 
 
 def test_the_report_of_the_day_is_on_disk(evening: Told) -> None:
-    folder = evening.home / "reports" / DESK / "2012-10-23"
+    folder = evening.home / "reports" / DESK / "2012-10-22"
     assert (folder / "report.md").is_file()
     assert (folder / "report.json").is_file()
 
 
 def test_the_status_tells_the_book_after_the_close(evening: Told) -> None:
     status = json.loads(done("status", "--json").out)
-    assert status["last_settled_session"] == "2012-10-23"
+    assert status["last_settled_session"] == "2012-10-22"
     assert status["slots_decided"] == 1
-    assert status["positions"]["MSFT"] > 0, "the entry of the open was filled"
+    assert status["positions"]["AAPL"] > 0, "the entry of the open was filled"
     assert status["halt"] == "none"
     assert "closed at 16:00" in status["due"]
     assert status["newest_gate"] == "passed"
@@ -147,19 +147,19 @@ def test_the_status_tells_the_book_after_the_close(evening: Told) -> None:
 def test_the_sensor_rests_after_the_decision(evening: Told) -> None:
     with living_in(evening.home, clock=SLOT), dg.build_sensor_context() as context:
         skipped = decision_slots(context, desk=DeskResource())
-    assert skipped == dg.SkipReason("slot 09:30 of 2012-10-23 is decided already")
+    assert skipped == dg.SkipReason("slot 09:30 of 2012-10-22 is decided already")
 
 
 def test_the_next_day_goes_on_from_the_book(evening: Told, tmp_path: Path) -> None:
     """Through the sensor's own request: what it asks for is what the job accepts."""
     root = copied(evening.home, tmp_path / "next")
-    prepare(root, NEXT, clock="2012-10-24T08:45:00-04:00")
-    with living_in(root, clock="2012-10-24T09:31:00-04:00"):
+    prepare(root, NEXT, clock="2012-10-23T08:45:00-04:00")
+    with living_in(root, clock="2012-10-23T09:31:00-04:00"):
         with dg.build_sensor_context() as context:
             request = decision_slots(context, desk=DeskResource())
         assert isinstance(request, dg.RunRequest)
         assert run_job("decide", span(NEXT), config=request.run_config["ops"]).success
-    with living_in(root, clock="2012-10-24T16:20:00-04:00"):
+    with living_in(root, clock="2012-10-23T16:20:00-04:00"):
         selection = [*FACTS, *(key_of(table, DESK) for table in BOOKED)]
         assert run_job("postclose", span(NEXT), selection=selection).success
         account = DeskResource().lake().read(ACCOUNT, as_of=AFTER_EVERYTHING, lane=DESK)
@@ -172,10 +172,10 @@ def test_the_next_day_goes_on_from_the_book(evening: Told, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("clock", "words", "says"),
     [
-        pytest.param(SLOT, ("--slot", "10:00"), "2012-10-23 09:30 is due", id="another slot"),
-        pytest.param("2012-10-23T09:29:59-04:00", (), "no slot of 2012-10-23 has begun", id="before the open"),
-        pytest.param("2012-10-23T09:45:00-04:00", (), "it never runs late", id="grace is over"),
-        pytest.param("2012-10-23T16:05:00-04:00", (), "closed at 16:00", id="after the close"),
+        pytest.param(SLOT, ("--slot", "10:00"), "2012-10-22 09:30 is due", id="another slot"),
+        pytest.param("2012-10-22T09:29:59-04:00", (), "no slot of 2012-10-22 has begun", id="before the open"),
+        pytest.param("2012-10-22T09:45:00-04:00", (), "it never runs late", id="grace is over"),
+        pytest.param("2012-10-22T16:05:00-04:00", (), "closed at 16:00", id="after the close"),
         pytest.param("2012-11-22T10:00:00-04:00", (), "2012-11-22 is not a session", id="holiday"),
     ],
 )
@@ -198,7 +198,7 @@ def test_the_job_over_another_session_is_refused_and_writes_nothing(morning: Hom
     assert not outcome.success
     assert "the desk decides due slots only" in outcome.failures[0]
     assert f"{day} whichever is due" in outcome.failures[0]
-    assert "2012-10-23 09:30 is due" in outcome.failures[0]
+    assert "2012-10-22 09:30 is due" in outcome.failures[0]
     assert nothing_is_decided()
 
 
@@ -242,7 +242,7 @@ def test_a_halted_desk_decides_but_enters_nothing_until_the_operator_resumes(mor
     halt = json.loads(done("status", "--json").out)["halt"]
     assert "operator: news that no bar shows" in halt
     told = json.loads(done("decide", "--json").out)
-    assert told["intents"] == [], "without the halt this slot enters MSFT"
+    assert told["intents"] == [], "without the halt this slot enters AAPL"
     assert "halt" in told["reason"] + told["state"]
     number = halt.split(":")[0]
     wrong = desk("resume", int(number) + 1, "a guess")
