@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help env demo test ui lint check format bench clean
+.PHONY: help env demo test ui lint check format prove bench clean
 
 help: ## What each command does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -47,8 +47,11 @@ format: env ## Formats the code and sorts imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+prove: env ## Real kills at every step of an order, on files and on PostgreSQL; takes a while
+	@$(BIN)/python -m bench.prove --json
+
 bench: env ## All benchmarks, one JSON line each
-	@for name in imports backtest backfill storage lake ledger bus costs reasoner cycle narratives features watchlist pairs simulation; do $(BIN)/python -m bench.$$name --json || exit 1; done
+	@for name in imports backtest backfill storage lake ledger bus costs reasoner cycle narratives features watchlist pairs simulation gateway watchdog; do $(BIN)/python -m bench.$$name --json || exit 1; done
 
 clean: ## Removes the environment; .desk stays
 	rm -rf $(VENV)

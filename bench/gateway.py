@@ -2,9 +2,10 @@
 
 First, signed intent -> bytes at the broker's socket: the third seal is committed in this process, a living gateway in another one
 hears of it, asks for the margin, judges every control, commits and writes the bracket; the time ends when the loopback Gateway
-has read the last of the three orders. Second, tick -> protective order: a quote that asks for a trim leaves the loopback, and
-the order comes back; beside it the same quote through the bare adapter, which writes an order at once and keeps nothing. Third,
-orders in a burst through the adapter's own limiter: none may be lost or doubled, and no second may see more messages than allowed.
+has read the last of the three orders. Second, tick -> protective order: a quote that asks to take a gain leaves the loopback, and
+the order that sells all comes back; beside it the same quote through the bare adapter, which writes an order at once and keeps
+nothing. Third, orders in a burst through the adapter's own limiter: none may be lost or doubled, and no second may see more
+messages than allowed.
 
 SQLite in a file with full sync, one gateway process, everything on 127.0.0.1. Milliseconds.
 """
@@ -30,6 +31,7 @@ from tests.gateway.parts import plan_of, propose_in, seals_of, setup_of, state_i
 from tests.tws.book import Instrument
 from tests.tws.gateway import Connection, Tap
 from trading_assets.broker.model import BrokerEvent, Contract, OrderRequest, Quoted
+from trading_assets.broker.settings import Reactions
 from trading_assets.signatures.model import SIGNERS
 
 SECOND_ALLOWED = 50
@@ -87,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _latencies(stage: Arena, names: Sequence[str]) -> Mapping[str, Any]:
     tap = Clocked()
     stage.tws.with_faults(tap)
+    stage.settings = stage.settings.model_copy(update={"reactions": Reactions(trim_share=1.0)})
     stage.start()
     stage.until_active()
     time.sleep(2)

@@ -177,6 +177,69 @@ def resume(
     run_resume(lane, halt_id, reason)
 
 
+@app.command()
+def orders(
+    session: Day = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only what has not ended.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Where every intent stands at the broker, its seals, orders and fills, and which processes are alive."""
+    from desk.orders import run_orders
+
+    run_orders(_day(session), only_open=only_open, as_json=as_json)
+
+
+@app.command()
+def pages(
+    every: Annotated[bool, typer.Option("--all", help="Answered ones as well.")] = False,
+    lane: Lane = "desk",
+    as_json: Json = False,
+) -> None:
+    """What waits for the operator's answer."""
+    from desk.pages import run_pages
+
+    run_pages(lane, every=every, as_json=as_json)
+
+
+@app.command()
+def answer(
+    page: Annotated[int, typer.Argument(help="Number of the page, as desk pages shows it.")],
+    words: Annotated[str, typer.Argument(help="What is done about it.")],
+    lane: Lane = "desk",
+) -> None:
+    """Answers a page, which ends its repetition; it lifts no halt."""
+    from desk.pages import run_answer
+
+    run_answer(lane, page, words)
+
+
+@app.command()
+def notify(
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until interrupted.")] = False,
+    lane: Lane = "desk",
+    as_json: Json = False,
+) -> None:
+    """Tells what is due on every channel; where the watchdog runs, it does so by itself."""
+    from desk.pages import run_notify
+
+    run_notify(lane, follow=follow, as_json=as_json)
+
+
+@app.command()
+def permit(
+    words: Annotated[
+        list[str], typer.Argument(help='show|live|promote ACCOUNT, or revoke live|promotion ACCOUNT "why".')
+    ],
+    phrase: Annotated[str | None, typer.Option(help="Instead of typing it at the terminal.")] = None,
+    days: Annotated[int | None, typer.Option(help="How long it is good; default: as long as it may be.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the operator allows in writing before real money is traded, and what the live gate says now."""
+    from desk.permits import run_permit
+
+    run_permit(words, phrase=phrase, days=days, as_json=as_json)
+
+
 @app.command("compile")
 def compile_kernels(as_json: Json = False) -> None:
     """Compiles the numeric kernels into the Python environment, so that no run waits for it; part of make env."""

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from desk.halts import halts_shown
 from desk.output import show
 from desk.runner import prepare_home
 from resources.desk import DeskResource
+from resources.notify.pages import LedgerPages
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import Span
 from trading_assets.core.slots import NoSlot, due_slot
@@ -28,11 +30,11 @@ def run_status(lane: str, *, as_json: bool) -> None:
 
 
 def _book(desk: DeskResource, lane: str) -> dict[str, Any]:
+    halts = halts_shown(desk, lane)
     with desk.ledger(lane).reading() as ledger:
         close = ledger.latest_close(XNYS.last)
-        halt = ledger.open_halt()
         decided = ledger.decisions(close.session, close.session) if close else []
-    state = {"halt": f"{halt.id}: {halt.cause}" if halt else "none"}
+    state = {"halt": "; ".join(halts) or "none", "pages": _pages(desk, lane)}
     if close is None:
         return {**state, "last_settled_session": "none"}
     return {
@@ -44,6 +46,11 @@ def _book(desk: DeskResource, lane: str) -> dict[str, Any]:
         "positions": {symbol: position.quantity for symbol, position in sorted(close.book.positions.items())},
         "working_orders": sum(order.status == "working" for order in close.book.orders.values()),
     }
+
+
+def _pages(desk: DeskResource, lane: str) -> str:
+    waiting = len(LedgerPages(desk.engine(lane), lane).unanswered())
+    return f"{waiting} wait for an answer; desk pages" if waiting else "none"
 
 
 def _data(desk: DeskResource) -> dict[str, Any]:

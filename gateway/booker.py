@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.means import Means
 from gateway.reducer import Reducer
@@ -10,6 +11,7 @@ from trading_assets.broker.absorbing import absorb
 from trading_assets.broker.applying import applied
 from trading_assets.broker.lifecycle import (
     LEG_ENDED,
+    Booked,
     Change,
     Known,
     LegChanged,
@@ -21,6 +23,18 @@ from trading_assets.broker.model import Commissioned, Executed, Reported
 
 _LOG = logging.getLogger("desk.gateway")
 Told = Reported | Executed | Commissioned
+
+
+def with_quantities(known: Known, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes, in which an execution that takes another one back has the quantity that it takes back: the ledger books no 0."""
+    return tuple(_with_quantity(known, change) for change in changes)
+
+
+def _with_quantity(known: Known, change: Change) -> Change:
+    if not isinstance(change, Booked) or not change.busts or change.execution.quantity > 0:
+        return change
+    taken = known.executions[change.busts].quantity
+    return replace(change, execution=replace(change.execution, quantity=taken))
 
 
 class Booker:
@@ -35,7 +49,7 @@ class Booker:
         """Writes what events mean: all changes, and those that the ledger did not know."""
         known, found = self._view.known, list[Change]()
         for event in told:
-            changes = absorb(known, event)
+            changes = with_quantities(known, absorb(known, event))
             known = applied(known, changes)
             found += changes
         if not found:

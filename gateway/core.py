@@ -38,7 +38,8 @@ class Gateway:
         self._wake = wake
         self._heard: deque[BrokerEvent] = deque()
         self.view = View()
-        rhythm = setup.settings.rhythm
+        self._asked_again = float("-inf")
+        rhythm = self._rhythm = setup.settings.rhythm
         self.sender = Sender(means, rhythm.send_deadline_seconds)
         cap = setup.preferences.marketable_fraction_max
         self.reducer = Reducer(means, self.sender, self.view, setup.settings.reactions, cap_fraction=cap)
@@ -95,6 +96,7 @@ class Gateway:
         if looked is None:
             return False
         agrees = looked.complete
+        self._ask_again()
         if agrees and self.view.link == "reconciling":
             self.view.link = "up"
         await self.booker.act(looked.changes, looked.new)
@@ -123,6 +125,13 @@ class Gateway:
         self.keeper.keep()
         await self.pump()
         await self.reactor.on_time()
+
+    def _ask_again(self) -> None:
+        """A cancel that was lost or refused is asked for again while the order lives, once in the time between two looks."""
+        now = self._means.monotonic()
+        if now - self._asked_again >= self._rhythm.reconcile_seconds:
+            self._asked_again = now
+            self.reducer.connected_anew()
 
     def _settle(self) -> None:
         """Books what was heard while a snapshot was taken; quotes and notices keep their place in the line."""

@@ -3,26 +3,33 @@
 What may not go is refused once, with everything that is wrong with it. What waits for too long expires and is never sent late.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from gateway.brackets import Part, bracket, crossing, reducing, reduction, shares_of
 from gateway.means import Means, Setup
 from gateway.reducer import Reducer
 from gateway.sender import Number, Sender, TooLate
-from gateway.view import View, portfolio, positions
+from gateway.slicer import Sliced, Slicer, algo_of, tracked, without
+from gateway.view import UNKNOWN_CASH, View, portfolio, positions
+from trading_assets.broker.algorithms import BEFORE_CLOSE, Schedule, limit_now, slices
 from trading_assets.broker.model import Contract, MarginImpact, OrderRequest, Side
 from trading_assets.broker.ports import BrokerDown
 from trading_assets.core.calendar import NEW_YORK, XNYS, Session
-from trading_assets.core.errors import PermanentFailure
+from trading_assets.core.errors import PermanentFailure, TradingHalted
 from trading_assets.execution.dispatch import Waiting
+from trading_assets.execution.ports import Intent
 from trading_assets.signatures.allowance import Surroundings
 from trading_assets.signatures.controls import judge_at_sending
-from trading_assets.signatures.market_rules import furthest
-from trading_assets.signatures.sending import AtSending
+from trading_assets.signatures.market_rules import entry_window, furthest
+from trading_assets.signatures.model import Verdict
+from trading_assets.signatures.order_rules import side_of
+from trading_assets.signatures.sending import AtSending, Counters
 from trading_assets.signatures.signing import seals_problem
 
 _LOG = logging.getLogger("desk.gateway")
@@ -54,6 +61,8 @@ class Dispatcher:
         self._reducer = reducer
         self._view = view
         self._account = account
+        self._slicer = Slicer(view)
+        reducer.when_leaving(self._slicer.leave)
 
     def expire_all(self, why: str) -> None:
         """At start: whatever was on its way is not sent late."""
@@ -61,7 +70,7 @@ class Dispatcher:
             self._expire(waiting, why)
 
     async def dispatch(self) -> int:
-        """Takes each waiting intent as far as it may go now; how many were sent."""
+        """Takes each waiting intent as far as it may go now, and sends further parts that are due; how many sendings there were."""
         sent = 0
         for waiting in self._means.store.waiting():
             why = self._too_old(waiting)
@@ -69,6 +78,9 @@ class Dispatcher:
                 self._expire(waiting, why)
             elif waiting.state == "SIGNED" and self._view.link == "up":
                 sent += await self._send_if_allowed(waiting)
+        for sliced in self._slicer.due(self._means.clock.now()):
+            sent += await self._send_part(sliced)
+        self._end_unfinished()
         return sent
 
     def _too_old(self, waiting: Waiting) -> str:
@@ -89,22 +101,62 @@ class Dispatcher:
 
     async def _send_if_allowed(self, waiting: Waiting) -> int:
         intent = waiting.intent
-        if not intent.plan.opens and not self._has_price(intent.plan.symbol):
+        if not intent.plan.opens and not self._may_leave(intent.plan.symbol, intent.quantity):
             return 0
         contract = await self._contract(intent.plan.symbol)
-        number = self._number(waiting, contract) if contract is not None else None
+        schedule = self._schedule(intent, contract, self._means.clock.now()) if contract is not None else None
+        number = self._number(intent, contract, schedule) if contract is not None else None
+        verdict, now = await self._judged(waiting, number, None)
+        if verdict.ruling == "veto" or verdict.quantity < 1 or number is None or contract is None:
+            _LOG.warning("intent %s refused: %s", intent.id, "; ".join(verdict.sentences))
+            self._means.store.refuse(intent.id, verdict, as_of=now)
+            return 0
+        if not await self._send(waiting, number, now):
+            return 0
+        if schedule is not None:
+            self._slicer.begin(Sliced(waiting, contract, schedule, self._ends(now), now))
+        return 1
+
+    async def _send_part(self, sliced: Sliced) -> int:
+        """One further part of an entry, after every control has judged the whole of it again."""
+        intent = sliced.waiting.intent
+        limit = self._limit(intent, sliced.contract)
+        if limit is None:
+            return 0
+        part = sliced.part(limit)
+        number: Number = partial(bracket, intent, sliced.contract, part)
+        verdict, _ = await self._judged(sliced.waiting, number, sliced)
+        if verdict.ruling != "approve":
+            self._slicer.stop(intent.id, "; ".join(verdict.sentences))
+            return 0
+        if not self._slicer.is_at_work(intent.id):
+            return 0
+        try:
+            await self._sender.send(intent.id, number, more=True, written=self._renew)
+        except (TooLate, BrokerDown, TradingHalted) as refused:
+            self._slicer.stop(intent.id, str(refused))
+            return 0
+        finally:
+            self._renew()
+        self._slicer.went(intent.id)
+        return 1
+
+    async def _judged(self, waiting: Waiting, number: Number | None, sliced: Sliced | None) -> tuple[Verdict, datetime]:
+        """What every control says now of the orders as they would be written; `sliced` when they are a further part."""
         asked = await self._ask(waiting, number)
         now = self._means.clock.now()
         legs = number(1) if number is not None else ()
         sending = self._at_sending(waiting, asked, tuple(leg.request for leg in legs), now)
-        verdict = judge_at_sending(intent.plan, self._around(now), sending)
-        if verdict.ruling == "veto" or verdict.quantity < 1 or number is None:
-            _LOG.warning("intent %s refused: %s", intent.id, "; ".join(verdict.sentences))
-            self._means.store.refuse(intent.id, verdict, as_of=now)
-            return 0
-        return await self._send(waiting, number, now)
+        if sliced is None:
+            return judge_at_sending(waiting.intent.plan, self._around(now), sending), now
+        sending = replace(
+            sending,
+            counters=_of_a_part(sending.counters, waiting.intent.plan.symbol),
+            seals=self._seals(waiting, sending.limits_hash, sliced.submitted_at),
+        )
+        return judge_at_sending(waiting.intent.plan, self._around(now, beside=waiting.intent.id), sending), now
 
-    async def _send(self, waiting: Waiting, number: Number, now: datetime) -> int:
+    async def _send(self, waiting: Waiting, number: Number, now: datetime) -> bool:
         intent_id = waiting.intent.id
         self._means.points("before_accept")
         self._means.store.accept(intent_id, token=self._means.tenure.token, as_of=now)
@@ -113,24 +165,29 @@ class Dispatcher:
             await self._sender.send(intent_id, number, written=self._renew)
         except TooLate as late:
             self._means.pager.page("critical", "unsent", str(late), as_of=self._means.clock.now())
-            return 0
+            return False
         except BrokerDown as down:
             _LOG.error("intent %s: %s", intent_id, down)
-            return 0
+            return False
         finally:
             self._renew()
         if waiting.intent.plan.action == "exit":
             self._reducer.cancel_entries(waiting.intent.plan.symbol, f"exit {intent_id}")
-        return 1
+        return True
+
+    def _end_unfinished(self) -> None:
+        """Entries whose parts have stopped half-way end with what they filled."""
+        ended = self._slicer.ended()
+        if ended:
+            self._means.store.apply(ended, token=self._means.tenure.token, as_of=self._means.clock.now())
+            self._renew()
 
     def _renew(self) -> None:
         self._view.known = self._means.store.known()
 
-    def _number(self, waiting: Waiting, contract: Contract) -> Number:
-        intent = waiting.intent
+    def _number(self, intent: Intent, contract: Contract, schedule: Schedule | None) -> Number:
         if intent.plan.opens:
-            part = self._part(waiting, contract)
-            return lambda first: bracket(intent, contract, part, first)
+            return partial(bracket, intent, contract, self._part(intent, schedule))
         held = positions(self._view.known).get(intent.plan.symbol, 0)
         side: Side = "sell" if intent.plan.side == "long" else "buy"
         shares = shares_of(
@@ -139,21 +196,62 @@ class Dispatcher:
         limit = self._reducer.limit(intent.plan.symbol, side, contract)
         return lambda first: reduction(intent.id, "exit", contract, side, shares, first, limit_price=limit)
 
-    def _part(self, waiting: Waiting, contract: Contract) -> Part:
-        """The whole entry at a limit that is no worse than the plan's and no further through the quote than the cap."""
-        plan, quote = waiting.intent.plan, self._view.quotes.get(waiting.intent.plan.symbol)
-        limit = furthest(plan, quote, self._setup.preferences, contract.min_tick)
-        return Part(waiting.intent.quantity, plan.entry if limit is None else limit)
+    def _part(self, intent: Intent, schedule: Schedule | None) -> Part:
+        """The first part of an entry; all of it at the plan's limit where there is no schedule, which the controls then refuse."""
+        if schedule is None:
+            return Part(intent.quantity, intent.plan.entry)
+        first = schedule.slices[0]
+        algo = algo_of(schedule, first.display_quantity)
+        return Part(first.quantity, schedule.limit_price, first.display_quantity, algo)
 
-    def _has_price(self, symbol: str) -> bool:
-        """A limit order needs both sides of the market; what takes shares off waits for them, within the life of its seals."""
+    def _schedule(self, intent: Intent, contract: Contract, now: datetime) -> Schedule | None:
+        """How an entry goes out; None for what is no entry with a limit, and without a sound quote or a session."""
+        plan, quote, session = intent.plan, self._view.quotes.get(intent.plan.symbol), _open_session(now)
+        limit = furthest(plan, quote, self._setup.preferences, contract.min_tick)
+        if not plan.opens or plan.style == "market" or quote is None or limit is None or session is None:
+            return None
+        found = slices(
+            plan.style,
+            side_of(plan),
+            intent.quantity,
+            limit,
+            quote,
+            self._means.backdrop.average_volume(session.day).get(plan.symbol),
+            contract.min_tick,
+            now=now,
+            close=self._ends(now) + BEFORE_CLOSE,
+            collar_fraction=Decimal(str(self._setup.preferences.collar_fraction_max)),
+        )
+        return found if self._means.broker.name == "ib" else replace(found, algo="")
+
+    def _limit(self, intent: Intent, contract: Contract) -> Decimal | None:
+        """What a further part may cost now; None without a sound quote: it waits."""
+        plan, quote = intent.plan, self._view.quotes.get(intent.plan.symbol)
+        limit = furthest(plan, quote, self._setup.preferences, contract.min_tick)
+        if quote is None or limit is None:
+            return None
+        collar = Decimal(str(self._setup.preferences.collar_fraction_max))
+        return limit_now(plan.style, side_of(plan), limit, quote, contract.min_tick, collar)
+
+    def _ends(self, now: datetime) -> datetime:
+        """Until when entries may be sent: the hours of entry, and a while before the close."""
+        session = XNYS.today(now)
+        if session is None:
+            return now
+        return min(session.close - BEFORE_CLOSE, entry_window(session, self._setup.preferences)[1])
+
+    def _may_leave(self, symbol: str, quantity: int) -> bool:
+        """A limit order needs both sides of the market, and a group of its size; what takes shares off waits for both, within the
+        life of its seals.
+        """
         quote = self._view.quotes.get(symbol)
-        return quote is not None and quote.is_sound
+        return quote is not None and quote.is_sound and self._reducer.is_ready(symbol, quantity)
 
     async def _contract(self, symbol: str) -> Contract | None:
         """The one contract that the symbol stands for, asked once a connection; another one than last time is told and refused."""
-        if symbol not in self._view.contracts:
-            self._view.contracts[symbol] = await self._means.broker.resolve(symbol)
+        if symbol in self._view.contracts:
+            return self._view.contract(symbol)
+        self._view.contracts[symbol] = await self._means.broker.resolve(symbol)
         contract = self._view.contract(symbol)
         if contract is not None:
             try:
@@ -170,17 +268,27 @@ class Dispatcher:
         if not plan.opens or number is None:
             return _Asked(None, None)
         entry = number(self._sender.take())[0].request
-        try:
-            margin = await self._means.broker.what_if(entry)
-        except BrokerDown as silent:
-            _LOG.warning("no what-if margin for %s: %s", plan.symbol, silent)
-            margin = None
-        return _Asked(margin, await self._means.second.price(plan.symbol, self._means.clock.now()))
+        second = self._means.second.price(plan.symbol, self._means.clock.now())
+        return _Asked(*await asyncio.gather(self._margin(entry), second))
 
-    def _around(self, now: datetime) -> Surroundings:
+    async def _margin(self, entry: OrderRequest) -> MarginImpact | None:
+        try:
+            return await self._means.broker.what_if(entry)
+        except BrokerDown as silent:
+            _LOG.warning("no what-if margin for %s: %s", entry.contract.symbol, silent)
+            return None
+
+    def _around(self, now: datetime, *, beside: str = "") -> Surroundings:
+        """The account; `beside` an intent, as if nothing of that had been sent: its shares are cash at what they are worth."""
         session = XNYS.today(now) or XNYS.last_closed(now)
+        known, brought = without(self._view.known, beside) if beside else (self._view.known, Decimal(0))
+        held = portfolio(replace(self._view, known=known), session)
+        if brought:
+            intent = tracked(self._view.known, beside)
+            price = self._view.price(intent.symbol) if intent is not None else None
+            held = replace(held, cash=UNKNOWN_CASH if price is None else held.cash + price * brought)
         return Surroundings(
-            portfolio=portfolio(self._view, session),
+            portfolio=held,
             state=self._view.ruling,
             sectors=self._setup.sectors,
             average_volume=self._means.backdrop.average_volume(session.day),
@@ -238,6 +346,12 @@ class Dispatcher:
         if until is None or until <= now:
             return f"it ran out at {until.isoformat()}" if until is not None else "it was never acquired"
         return ""
+
+
+def _of_a_part(counters: Counters, symbol: str) -> Counters:
+    """What is counted when a further part of an entry is judged: the entry itself is not one before it."""
+    entered = {**counters.entries_today, symbol: counters.entries_today.get(symbol, 0) - 1}
+    return replace(counters, entries_today=entered)
 
 
 def _open_session(now: datetime) -> Session | None:

@@ -2,13 +2,16 @@
 
 import json
 import logging
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from gateway.means import Means, Setup
 from gateway.view import View
 from resources.ledger.state import LeaseLost
+from trading_assets.broker.lifecycle import Known
+from trading_assets.broker.model import Snapshot
 from trading_assets.core.calendar import NEW_YORK
 from trading_assets.core.errors import DeskError, TradingHalted
+from trading_assets.execution.dispatch import Equity
 from trading_assets.execution.ports import Halt
 from trading_assets.signatures.state import Standing, StateRuling, live_state
 
@@ -26,6 +29,9 @@ class Keeper:
         self._renewed = self._beaten = float("-inf")
         self._quoted_at: datetime | None = None
         self._silent_since: float | None = None
+        self._marked: tuple[tuple[Snapshot | None, tuple[Halt, ...], date], Equity] | None = None
+        self._counted: tuple[Known, date, int] | None = None
+        self._released = False
 
     def take_lease(self) -> None:
         """Acquires the lease, after a look at the limits file. TradingHalted names whoever has it."""
@@ -82,39 +88,68 @@ class Keeper:
         if self._means.limits_hash() != self._setup.limits_hash:
             store.halt("C32 limits: the limits file is not the one that the gateway was started with", as_of=now)
         in_file = self._means.halt_file()
-        self._view.halts = (*store.halts(), *((Halt(0, in_file, now),) if in_file else ()))
-        self._view.ruling = self._ruling(now)
+        open_halts = tuple(store.halts())
+        self._view.halts = (*open_halts, *((Halt(0, in_file, now),) if in_file else ()))
+        self._view.ruling = self._ruling(now, open_halts, in_file)
         if self._view.ruling.state == "ACTIVE" and (why := self._trouble()):
             self._view.ruling = StateRuling("REDUCING", why, flatten=self._view.ruling.flatten)
 
-    def _ruling(self, now: datetime) -> StateRuling:
+    def _ruling(self, now: datetime, halts: tuple[Halt, ...], in_file: str) -> StateRuling:
         """What losses, stop-outs, halts, the watchdog and the age of the last look allow; a new halt is recorded at once."""
-        view, store, day = self._view, self._means.store, now.astimezone(NEW_YORK).date()
-        marks = store.equity(day)
-        in_file = self._means.halt_file()
+        view, day = self._view, now.astimezone(NEW_YORK).date()
+        marks = self._marks(day, halts)
         standing = Standing(
             equity=view.values.equity,
             day_open=marks.day_open,
             peak=marks.peak,
-            stop_outs=store.counters(day, decision="", as_of=now).stop_outs,
-            halts=tuple(halt.cause for halt in store.halts()),
+            stop_outs=self._stop_outs(day, now),
+            halts=tuple(halt.cause for halt in halts),
             halt_file=in_file,
             watchdog_age=self._means.signs.age("watchdog", as_of=now),
             watchdog_age_max=timedelta(seconds=self._setup.settings.watch.watchdog_seconds),
             reconciled_age=None if view.reconciled_at is None else now - view.reconciled_at,
             breaker=view.closed.get("", ""),
-            ever_released=self._means.released(),
+            ever_released=self._was_released(),
         )
         ruling = live_state(standing, self._setup.preferences)
         if ruling.halt is not None:
-            store.halt(ruling.halt, as_of=now)
+            self._means.store.halt(ruling.halt, as_of=now)
         return ruling
+
+    def _marks(self, day: date, halts: tuple[Halt, ...]) -> Equity:
+        """Read again when what they follow from may have changed: a snapshot, a halt or its answer, the day."""
+        follows_from = (self._view.snapshot, halts, day)
+        before = self._marked
+        if before is None or before[0][0] is not self._view.snapshot or before[0][1:] != follows_from[1:]:
+            before = self._marked = (follows_from, self._means.store.equity(day))
+        return before[1]
+
+    def _stop_outs(self, day: date, now: datetime) -> int:
+        """Read again when anything was booked or looked at, or a day begins: only this process books."""
+        if self._counted is None or self._counted[0] is not self._view.known or self._counted[1] != day:
+            self._counted = (self._view.known, day, self._means.store.counters(day, decision="", as_of=now).stop_outs)
+        return self._counted[2]
+
+    def _was_released(self) -> bool:
+        """An operator's first answer stays one."""
+        self._released = self._released or self._means.released()
+        return self._released
 
     def _trouble(self) -> str:
         """Why nothing may open, for reasons that no control knows; empty when there is none."""
         link = {"up": "", "down": "the broker is not connected", "broken": "the broker has lost its own line"}
-        why = [link.get(self._view.link, "no complete look since the connection began"), *self._view.problems.values()]
+        linked = link.get(self._view.link, "no complete look since the connection began")
+        why = [linked, self._watchdogs_word(), *self._view.problems.values()]
         return "; ".join(reason for reason in why if reason)
+
+    def _watchdogs_word(self) -> str:
+        """Why the watchdog lets nothing open; how old its word is, the trading state judges."""
+        try:
+            told = json.loads(self._means.signs.word("watchdog", as_of=self._means.clock.now()))
+        except ValueError:
+            return ""
+        allows = isinstance(told, dict) and told.get("state") == "ACTIVE"
+        return "" if allows else f"the watchdog: {told}"[:400]
 
     def _ledger_failed(self, failed: DeskError) -> None:
         _LOG.error("the ledger does not answer: %s", failed)

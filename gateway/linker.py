@@ -1,7 +1,7 @@
 """The connection: its beginning, its proof of account, its signs of life, and what the broker says about itself."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.means import Means, Setup
 from gateway.reducer import Reducer
@@ -15,6 +15,16 @@ from trading_assets.core.errors import PermanentFailure, TradingHalted
 
 _LOG = logging.getLogger("desk.gateway")
 _BACK_OFF_S, _BACK_OFF_S_MAX = 0.5, 30.0
+_NONE, _LEAST, _SECOND = timedelta(0), timedelta(microseconds=1), timedelta(seconds=1)
+
+
+def skew(told: datetime, asked: datetime, answered: datetime) -> timedelta:
+    """By how much the broker's clock is ahead of ours at least, negative when it is behind.
+
+    A broker tells the second that has begun, and answers at some moment between question and answer: what that explains is no skew.
+    """
+    ahead, behind = told - answered, told + _SECOND - _LEAST - asked
+    return ahead if ahead > _NONE else min(behind, _NONE)
 
 
 class Linker:
@@ -44,7 +54,7 @@ class Linker:
                 value=self.account_problem,
                 hint="config/execution.yaml",
             )
-        self._view.clock_skew = welcome.server_time - now
+        self._view.clock_skew = skew(welcome.server_time, now, now)
         self._sender.greet(welcome.next_order_id)
         self._reducer.connected_anew()
         self._view.link = "reconciling"
@@ -62,7 +72,9 @@ class Linker:
             self.watch()
 
     def watch(self) -> None:
-        """Asks for quotes of every symbol that stands for one contract."""
+        """Asks for quotes of every symbol that stands for one contract; a connection that is gone is not asked, the next one is."""
+        if not self._means.broker.is_connected:
+            return
         found = [self._view.contract(symbol) for symbol in sorted(self._view.contracts)]
         self._means.broker.watch([contract for contract in found if contract is not None])
 
@@ -87,14 +99,14 @@ class Linker:
         """Asks the broker for its time; whoever does not answer is not connected, whatever the socket says."""
         if self._means.monotonic() - self._probed < self._setup.settings.rhythm.probe_seconds:
             return
-        self._probed = self._means.monotonic()
+        self._probed, asked = self._means.monotonic(), self._means.clock.now()
         try:
             told = await self._means.broker.time()
         except BrokerDown as silent:
             await self._means.broker.close()
             self.lost(f"no answer to a question for the time: {silent}")
             return
-        self._view.clock_skew = told - self._means.clock.now()
+        self._view.clock_skew = skew(told, asked, self._means.clock.now())
 
     def lost(self, reason: str) -> None:
         """The connection is gone: nothing is known until the next complete look."""

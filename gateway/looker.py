@@ -6,10 +6,11 @@ positions or cash, or shares without a stop, counts only when a second look says
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from gateway.booker import with_quantities
 from gateway.means import Means, Setup
 from gateway.view import View
 from trading_assets.broker.absorbing import brought_up
@@ -24,7 +25,7 @@ from trading_assets.broker.lifecycle import (
 )
 from trading_assets.broker.model import BrokerEvent, Executed, Snapshot
 from trading_assets.broker.ports import BrokerDown, SnapshotIncomplete
-from trading_assets.broker.reconciling import ReconcileRules, reconcile
+from trading_assets.broker.reconciling import ReconcileRules, held_by_symbol, reconcile
 
 _LOG = logging.getLogger("desk.gateway")
 LOOKS_MAX = 4
@@ -104,7 +105,7 @@ class Looker:
         now = self._means.clock.now()
         found = reconcile(
             known,
-            snapshot,
+            with_held(known, snapshot),
             now=now,
             client_ids=self._clients,
             account=account,
@@ -112,7 +113,9 @@ class Looker:
             previous=self._view.snapshot,
         )
         late = frozenset(i.id for i in known.intents if i.submitted_at is not None and i.submitted_at >= asked_at)
-        return tuple(change for change in found if not _absence(change, late, known))
+        moved = self._view.snapshot is not None and held_by_symbol(self._view.snapshot) != held_by_symbol(snapshot)
+        believed = (c for c in found if not _absence(c, late, known) and not (moved and _is_of_cash(c)))
+        return with_quantities(known, tuple(believed))
 
     def _write(self, snapshot: Snapshot, changes: tuple[Change, ...], doubt: Sequence[Change]) -> Looked:
         """What stays doubtful after every look is told and not believed: the account counts as not reconciled."""
@@ -131,12 +134,40 @@ class Looker:
         return Looked(sure, new, not doubt)
 
 
+def with_held(known: Known, snapshot: Snapshot) -> Snapshot:
+    """The snapshot, in which an entry that waits without the stop that would transmit it counts as not transmitted.
+
+    A broker tells such an order as pending to whoever connects anew: only the connection that wrote it knew more.
+    """
+    shown = {(report.client_id, report.order_id) for report in snapshot.reports}
+    kept = {
+        (leg.client_id, leg.order_id)
+        for intent in known.intents
+        for stop in intent.legs
+        if stop.role == "stop" and stop.order_id and (stop.client_id, stop.order_id) not in shown
+        for leg in intent.legs
+        if stop.parent_key and stop.parent_key in {leg.key, leg.parent_key}
+    }
+    orders = [
+        replace(order, status="held")
+        if order.status == "pending" and (order.client_id, order.order_id) in kept
+        else order
+        for order in snapshot.open_orders
+    ]
+    return replace(snapshot, open_orders=tuple(orders))
+
+
 def _doubtful(changes: Sequence[Change]) -> tuple[Change, ...]:
     return tuple(
         change
         for change in changes
         if isinstance(change, MustProtect) or (isinstance(change, Mismatch) and change.code in _MOVING)
     )
+
+
+def _is_of_cash(change: Change) -> bool:
+    """A verdict on the cash; one look after a position moved it is too early, for another hand may have traded."""
+    return isinstance(change, Mismatch) and change.code == "cash"
 
 
 def _gist(change: Change) -> tuple[object, ...]:

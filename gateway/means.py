@@ -56,6 +56,10 @@ class Signs(Protocol):
         """How long ago a process last said so; None when it never did."""
         ...
 
+    def word(self, process: str, *, as_of: datetime) -> str:
+        """What a process last said of itself; empty when it never spoke."""
+        ...
+
 
 class SecondPrices(Protocol):
     """Another source of prices."""

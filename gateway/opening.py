@@ -14,20 +14,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.means import Means, Setup, Severity
+from gateway.means import Means, Setup
 from gateway.process import News
+from resources.brokers.opening import open_broker
 from resources.clock import desk_clock, speed_of
 from resources.ledger.bus import publish
 from resources.ledger.state import Heartbeats, Lease, LeaseLost, Leases
 from trading_assets.broker.ports import Broker
 from trading_assets.broker.settings import ExecutionSettings, load_execution
-from trading_assets.core.calendar import NEW_YORK, XNYS
+from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import ConfigurationError, DeskError, PermanentFailure
-from trading_assets.core.messages import Alert, Draft
+from trading_assets.core.messages import Draft
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import load_preferences
-from trading_assets.core.settings import Home, Paper, Settings, config_folder, desk_home, load_settings
-from trading_assets.execution.model import Costs
+from trading_assets.core.settings import Home, Settings, config_folder, desk_home, load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -40,7 +40,6 @@ BOOK = "desk"
 SENDER = "gateway"
 _LOG = logging.getLogger("desk.gateway")
 LEDGER_URL = "LEDGER_URL"
-PAPER_ACCOUNT = "paper-account.sqlite"
 
 
 class LedgerTenure:
@@ -97,25 +96,10 @@ class LedgerSigns:
         found = self._heartbeats.ages(as_of=as_of).get(process)
         return None if found is None else found.age
 
-
-class BusPager:
-    """Alerts on the bus, for whoever pages the operator; the same words once in ten minutes."""
-
-    _AGAIN = timedelta(minutes=10)
-
-    def __init__(self, tell: Callable[[Sequence[Draft]], None], book: str) -> None:
-        self._tell = tell
-        self._book = book
-        self._told: dict[tuple[str, str], datetime] = {}
-
-    def page(self, severity: Severity, code: str, sentence: str, *, as_of: datetime) -> None:
+    def word(self, process: str, *, as_of: datetime) -> str:
         """See the port."""
-        before = self._told.get((code, sentence))
-        if before is not None and as_of - before < self._AGAIN:
-            return
-        self._told[(code, sentence)] = as_of
-        alert = Alert(severity=severity, code=code, sentence=sentence)
-        self._tell([Draft(self._book, as_of.astimezone(NEW_YORK).date(), as_of, SENDER, alert)])
+        found = self._heartbeats.ages(as_of=as_of).get(process)
+        return "" if found is None else found.state
 
 
 class LakeBackdrop:
@@ -176,7 +160,9 @@ def opened(typed_account: str = "") -> Iterator[tuple[Setup, Means, News, float]
     engine = open_ledger(os.environ.get(LEDGER_URL) or home.ledger(BOOK), durability="FULL", lane=BOOK)
     _refuse_unhealthy(engine)
     setup = make_setup(home, folder, execution, load_settings(folder), engine, typed_account)
-    means = make_means(setup, home, folder, engine, clock, broker_of(setup, home, clock, load_settings(folder)))
+    ids = execution.ib
+    broker = open_broker(execution, load_settings(folder), home, clock, client_id=ids.gateway_client_id)
+    means = make_means(setup, home, folder, engine, clock, broker)
     try:
         yield setup, means, _news(engine, clock), speed_of(clock) or 1.0
     finally:
@@ -251,6 +237,7 @@ def make_means(setup: Setup, home: Home, folder: Path, engine: "Engine", clock: 
     from resources.ledger.dispatch import SqlDispatch
     from resources.ledger.halt_file import HaltFile
     from resources.ledger.journal_files import JournalFiles
+    from resources.notify.pages import LedgerPager
 
     halt_file, speed = HaltFile(home.root), speed_of(clock) or 1.0
     tell: Callable[[Sequence[Draft]], None] = lambda drafts: _publish(engine, drafts)  # noqa: E731 - a name for the type
@@ -264,7 +251,7 @@ def make_means(setup: Setup, home: Home, folder: Path, engine: "Engine", clock: 
         monotonic=lambda: _seconds_awake_or_asleep() * speed,
         second=second_prices_of(setup.settings.second_prices, lake=lake, cache=home.root / "cache"),
         backdrop=LakeBackdrop(lake, engine, setup.book),
-        pager=BusPager(tell, setup.book),
+        pager=LedgerPager(engine, setup.book),
         publish=tell,
         limits_hash=lambda: _hash_of(folder / "preferences.yaml"),
         entries=lambda symbols: _entries(engine, setup.book, symbols),
@@ -348,45 +335,3 @@ def _news(engine: "Engine", clock: Clock) -> News:
         return rung
 
     return wait
-
-
-def broker_of(setup: Setup, home: Home, clock: Clock, settings: Settings) -> Broker:
-    """The configured broker under the gateway's client id; nothing is connected yet."""
-    execution = setup.settings
-    if execution.broker == "ib":
-        from resources.brokers.ib import InteractiveBrokersBroker
-
-        ib = execution.ib
-        return InteractiveBrokersBroker(ib, client_id=ib.gateway_client_id, clock=clock, mode=execution.mode)
-    from resources.brokers.feeds.chosen import feed_of
-    from resources.brokers.paper import PaperBroker
-    from resources.lake import ParquetLake
-
-    paper = settings.paper
-    feed = feed_of(
-        execution.feed,
-        clock=clock,
-        lake=ParquetLake(home.lake),
-        simulated_seed=settings.market.simulated_seed,
-        cache=home.root / "cache",
-        volume_share=paper.volume_share_max,
-    )
-    return PaperBroker(
-        home.root / PAPER_ACCOUNT,
-        client_id=execution.ib.gateway_client_id,
-        costs=costs_of(paper),
-        feed=feed,
-        clock=clock,
-        starting_cash=Decimal(str(paper.starting_cash_usd)),
-    )
-
-
-def costs_of(paper: Paper) -> Costs:
-    """What trading costs at the paper broker."""
-    return Costs(
-        fee_per_share=Decimal(str(paper.fee_usd_per_share)),
-        fee_min=Decimal(str(paper.fee_usd_min)),
-        fee_fraction_max=Decimal(str(paper.fee_fraction_max)),
-        slippage_bp=Decimal(str(paper.slippage_bp)),
-        volume_share_max=Decimal(str(paper.volume_share_max)),
-    )

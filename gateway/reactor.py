@@ -12,6 +12,7 @@ from trading_assets.broker.lifecycle import Known, LegRole
 from trading_assets.broker.model import MinuteBar, Quote
 from trading_assets.broker.ports import BrokerDown
 from trading_assets.broker.reactions import (
+    SESSION_ENDS,
     Alarm,
     CloseEntries,
     Flatten,
@@ -71,7 +72,7 @@ class Reactor:
             self._view.closed.clear()
         for each in wanted:
             await self._do(each)
-        self._reducer.escalate(now)
+        await self._reducer.escalate(now)
         await self._obey_halts()
 
     async def _obey_halts(self) -> None:
@@ -90,7 +91,7 @@ class Reactor:
         try:
             match wanted:
                 case Flatten():
-                    role: LegRole = "close" if wanted.cause == "the session ends" else "flatten"
+                    role: LegRole = "close" if wanted.cause == SESSION_ENDS else "flatten"
                     await self._reducer.take_off(wanted.symbol, role, wanted.quantity, wanted.cause, wanted.occasion)
                 case Trim():
                     await self._reducer.take_off(

@@ -5,20 +5,24 @@ modified: it is cancelled, and after the broker has confirmed that, a fresh one 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from gateway.brackets import (
+    TRADES,
     Share,
     legs_at_broker,
     opening_legs,
     protection,
     reducing,
     reduction,
+    regrouped,
     shares_of,
+    uncovered,
 )
 from gateway.means import Means, Severity
+from gateway.regrouping import Again, Division, Regrouping
 from gateway.sender import Number, Sender
 from gateway.view import View, positions
 from trading_assets.broker.algorithms import capped as capped_limit
@@ -31,9 +35,6 @@ from trading_assets.core.errors import TradingHalted
 from trading_assets.execution.dispatch import Reduction
 
 _LOG = logging.getLogger("desk.gateway")
-PATIENCE = timedelta(seconds=15)
-"""How long a limit order that takes shares off may wait before a market order replaces it."""
-_TRADES: frozenset[LegRole] = frozenset({"exit", "close", "flatten"})
 _OCCASIONS_MAX = 200
 _BACK_OFF_S, _BACK_OFF_S_MAX = 1.0, 60.0
 
@@ -51,6 +52,12 @@ class Reducer:
         self._attempts: dict[str, int] = {}
         self._next_try: dict[str, float] = {}
         self._cancelled: set[int] = set()
+        self._regrouping = Regrouping(view, self.cancel, rules.naked_seconds / 2)
+        self._when_leaving: Callable[[str, str], None] = lambda symbol, cause: None  # noqa: ARG005 - nobody listens yet
+
+    def when_leaving(self, tell: Callable[[str, str], None]) -> None:
+        """Who is told that entries of a symbol, or of all, are not wanted any more, and why."""
+        self._when_leaving = tell
 
     async def take_off(
         self, symbol: str, role: LegRole, quantity: int, cause: str, occasion: str, *, capped: bool = False
@@ -69,6 +76,13 @@ class Reducer:
         shares = shares_of(self._view.known, symbol, side, wanted)
         limit = self.limit(symbol, side, contract) if capped else None
         if capped and limit is None:
+            return False
+        self._when_leaving(symbol, cause)
+
+        async def again() -> None:
+            await self.take_off(symbol, role, quantity, cause, occasion, capped=capped)
+
+        if self._divides(symbol, side, shares, again, all_leave=not capped and wanted == abs(held)):
             return False
         intent_id = self._intent(Reduction(occasion, symbol, role, wanted, cause), contract)
         if intent_id is None:
@@ -92,6 +106,8 @@ class Reducer:
             return False
         tried = self._attempts.get(symbol, 0)
         for number in range(tried + 1, _OCCASIONS_MAX):
+            if self._regrouping.is_at_work(symbol) and number > tried + 1:
+                return False
             if await self.take_off(symbol, "flatten", held, cause, f"{occasion}/{number}"):
                 self._attempts[symbol] = number
                 pause = min(_BACK_OFF_S * 2 ** min(tried, 10), _BACK_OFF_S_MAX)
@@ -110,6 +126,7 @@ class Reducer:
 
     def cancel_entries(self, symbol: str, cause: str) -> None:
         """Asks to cancel every entry that can still fill, of a symbol or of all; each once for a connection."""
+        self._when_leaving(symbol, cause)
         for leg in opening_legs(self._view.known, symbol):
             self.cancel(leg, cause)
 
@@ -138,6 +155,8 @@ class Reducer:
 
     async def protect(self, must: MustProtect) -> None:
         """A resting stop for shares without one; shares that stay without it for too long are sold."""
+        if self._regrouping.is_at_work(must.symbol):
+            return
         now = self._means.clock.now()
         since = self._naked_since.setdefault(must.symbol, now)
         if (now - since).total_seconds() > self._rules.naked_seconds:
@@ -146,7 +165,7 @@ class Reducer:
             return
         contract = self.contract(must.symbol, must.con_id)
         stop = self._stop(must, contract)
-        quantity = int(min(abs(must.quantity), Decimal(self._naked(must.symbol))))
+        quantity = int(min(abs(must.quantity), Decimal(uncovered(self._view.known, must.symbol))))
         if contract is None or stop is None or quantity < 1:
             return
         self._page("warning", "protect", f"{quantity} {must.symbol} had no stop and get one at {stop} USD: {must.why}")
@@ -166,25 +185,43 @@ class Reducer:
 
     async def stop_refused(self, leg: Leg, why: str) -> None:
         """The broker refused a stop: what it should have covered is sold, unless another stop covers it."""
-        if leg.role == "protect" and self._naked(leg.symbol) > 0:
+        if leg.role == "protect" and uncovered(self._view.known, leg.symbol) > 0:
             await self.flatten(leg.symbol, f"the stop was refused: {why}", f"refused/{leg.key}")
 
-    def escalate(self, now: datetime) -> None:
+    async def escalate(self, now: datetime) -> None:
         """Cancels limit orders that should take shares off and did not for too long; what then ends unfilled is followed up."""
+        for symbol in self._regrouping.symbols:
+            await self._go_on(symbol)
+        for symbol in self._regrouping.overdue(self._means.monotonic()):
+            self._page("warning", "not_divided", f"the broker does not confirm that orders of {symbol} are cancelled")
         for leg in legs_at_broker(self._view.known):
-            waits = leg.sent_at is not None and now - leg.sent_at > PATIENCE
-            if leg.role in _TRADES and leg.kind == "limit" and waits:
+            waits = leg.sent_at is not None and now - leg.sent_at > timedelta(seconds=self._rules.exit_seconds)
+            if leg.role in TRADES and leg.kind == "limit" and waits:
                 self.cancel(leg, "it took no shares off in time")
 
     async def follow_up(self, leg: Leg, why: str) -> None:
         """An order that should take shares off ended without: the shares that are left go at the market."""
+        await self._go_on(leg.symbol)
         left = leg.quantity - int(leg.filled)
-        if leg.role not in _TRADES or left < 1 or not self._may_trade():
+        if leg.role not in TRADES or left < 1 or not self._may_trade():
             return
         if leg.kind == "market":
             self._page("critical", "flatten_failed", f"{leg.key} came to nothing and is tried again: {why}")
             return
         await self.take_off(leg.symbol, "flatten", left, f"{leg.key} ended unfilled: {why}", f"after/{leg.key}")
+
+    def is_ready(self, symbol: str, quantity: int) -> bool:
+        """Whether so many shares can leave at once with orders of the size of their groups; otherwise that is prepared."""
+        held = positions(self._view.known).get(symbol, 0)
+        wanted = min(quantity, abs(held) - reducing(self._view.known, symbol))
+        if wanted < 1:
+            return True
+        side: Side = "sell" if held > 0 else "buy"
+        shares = shares_of(self._view.known, symbol, side, wanted)
+        refused = self._regrouping.was_refused(symbol, self._means.monotonic())
+        if refused and wanted == abs(held):
+            return True
+        return not self._divides(symbol, side, shares, None, all_leave=False)
 
     def limit(self, symbol: str, side: Side, contract: Contract) -> Decimal | None:
         """A price that trades now and not further through the quote than the cap; None without a sound quote."""
@@ -202,16 +239,54 @@ class Reducer:
         number = con_id or next((each.con_id for each in held), 0)
         return Contract(symbol, number) if number else None
 
-    def _naked(self, symbol: str) -> int:
-        """Shares held that no stop of the desk covers, one that was only just sent included."""
-        held = positions(self._view.known).get(symbol, 0)
-        side: Side = "sell" if held > 0 else "buy"
-        stops = [
-            leg
-            for leg in legs_at_broker(self._view.known, symbol)
-            if leg.role in {"stop", "protect"} and leg.side == side
-        ]
-        return abs(held) - sum(int(leg.open_quantity) for leg in stops)
+    def _divides(
+        self, symbol: str, side: Side, shares: Sequence[Share], again: Again | None, *, all_leave: bool
+    ) -> bool:
+        """Whether a group must be divided before the shares can leave; then `again` is called when it is.
+
+        What all leaves at the market goes into a group of another size after all when the broker does not confirm in time: what
+        remains of the stop is then cancelled as an order with nothing behind it.
+        """
+        if self._regrouping.is_at_work(symbol):
+            if all_leave and again is not None:
+                self._regrouping.leave_instead(symbol, again)
+            return True
+        uneven = next((share for share in shares if not share.is_even), None)
+        if uneven is None:
+            return False
+        now = self._means.monotonic()
+        if self._regrouping.was_refused(symbol, now):
+            return not all_leave
+        self._regrouping.begin(symbol, side, uneven, now, again, all_leave=all_leave)
+        return True
+
+    async def _go_on(self, symbol: str) -> None:
+        """Both groups, and then what waited for them, as soon as nothing of the old one can fill."""
+        division = self._regrouping.confirmed(symbol)
+        if division is None:
+            return
+        contract = self.contract(symbol, division.stop.con_id)
+        naked = min(division.size, uncovered(self._view.known, symbol))
+        try:
+            if division.quantity and naked > 0 and contract is not None:
+                part = min(division.quantity, naked)
+                await self._regroup(division, contract, [size for size in (part, naked - part) if size])
+        finally:
+            self._regrouping.done(symbol)
+        if division.again is not None:
+            await division.again()
+
+    async def _regroup(self, division: Division, contract: Contract, sizes: Sequence[int]) -> None:
+        stop, target = division.stop, division.target
+        if stop.role != "protect":
+            number: Number = lambda first: regrouped(stop, target, contract, sizes, first)  # noqa: E731 - typed
+            await self._send(stop.intent_id, number, more=True)
+            return
+        for place, size in enumerate(sizes):
+            wanted = Reduction(f"regroup/{stop.key}/{place}", stop.symbol, "protect", size, "its group was divided")
+            intent_id = self._intent(wanted, contract)
+            if intent_id is not None and stop.stop_price is not None:
+                await self._send(intent_id, self._resting(intent_id, contract, stop.side, size, stop.stop_price))
 
     def _stop(self, must: MustProtect, contract: Contract | None) -> Decimal | None:
         """A fraction away from what a share is worth, rounded towards the market."""
@@ -232,10 +307,10 @@ class Reducer:
         now = self._means.clock.now()
         return self._means.store.reduce(wanted, contract, token=self._means.tenure.token, as_of=now)
 
-    async def _send(self, intent_id: str, number: Number) -> None:
+    async def _send(self, intent_id: str, number: Number, *, more: bool = False) -> None:
         """The picture is read anew before anybody can look at it: the order is in it from here on, sent or not."""
         try:
-            await self._sender.send(intent_id, number, written=self._renew)
+            await self._sender.send(intent_id, number, more=more, written=self._renew)
         finally:
             self._renew()
 

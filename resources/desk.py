@@ -83,7 +83,8 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         if lane != DESK:
             return SqlLedger(self.engine(lane), lane)
-        return SqlLedger(self.engine(lane), lane, self.journal_files(lane), dispatches=self.execution().dispatches)
+        clock = self.clock() if self.execution().dispatches else None
+        return SqlLedger(self.engine(lane), lane, self.journal_files(lane), dispatch_clock=clock)
 
     def note_parameters(self, lane: str) -> int:
         """Records what changed in the configuration since the lane last ran, and returns how many settings did."""

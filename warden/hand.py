@@ -72,7 +72,8 @@ class Hand:
     async def protect(self, seen: Seen, finding: Finding) -> None:
         """A stop for shares that have none, once in a while until it rests."""
         lacking = naked(seen).get(finding.symbol, Decimal(0))
-        held = next((each for each in seen.broker.positions if each.symbol == finding.symbol), None) if seen.broker else None  # fmt: skip
+        positions = seen.broker.positions if seen.broker is not None else ()
+        held = next((each for each in positions if each.symbol == finding.symbol), None)
         if held is None or abs(lacking) < 1 or not self._may_try(f"protect/{finding.symbol}", seen.now):
             return
         side: Side = "sell" if lacking > 0 else "buy"
@@ -142,13 +143,15 @@ class Hand:
             if order.client_id == place.client_id:
                 place.cancel(order.order_id)
             else:
-                self._page(f"order {order.perm_id} in {order.symbol} belongs to client {order.client_id}: cancel it by hand", seen.now)  # fmt: skip
+                said = f"order {order.perm_id} in {order.symbol} belongs to client {order.client_id}"
+                self._page(f"{said}: cancel it by hand", seen.now)
         await place.drain()
 
     def _due(self, order: OrderReport, seen: Seen) -> timedelta:
         """How long an order of the gateway's may still be left to it."""
         held = seen.broker is not None and any(each.symbol == order.symbol for each in seen.broker.positions)
-        if held or order.kind != "stop" or not gateway_acts(seen, self.settings):
+        protected = order.kind == "stop" or bool(order.oca_group)
+        if held or not protected or not gateway_acts(seen, self.settings):
             return PATIENCE
         return timedelta(seconds=LOOKS * self.settings.rhythm.reconcile_seconds)
 
@@ -171,6 +174,7 @@ class Hand:
         number = self._next_id()
         ref = self._recorded(sale, number, cause, visible, now)
         if not ref:
+            self._untry(what)
             return
         request = OrderRequest(
             key=_key(ref, "flatten"),
@@ -216,6 +220,11 @@ class Hand:
         if tried:
             self._page(f"{what}: try {tried + 1}, for the one before came to nothing", now)
         return True
+
+    def _untry(self, what: str) -> None:
+        """Nothing was sent: the next look may."""
+        self._tries[what] -= 1
+        self._next_try.pop(what, None)
 
     def _forget(self, snapshot: Snapshot, steps: Steps) -> None:
         """What is flat, and what is cancelled, begins anew the next time."""

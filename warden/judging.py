@@ -104,7 +104,8 @@ def naked(seen: Seen) -> Mapping[str, Decimal]:
 def _unsure(seen: Seen, settings: ExecutionSettings) -> Iterator[tuple[str, str]]:
     """What may be wrong and is given a moment: a later look that still finds it acts."""
     yield from (("W1", symbol) for symbol in naked(seen))
-    yield from differences(seen, settings.watch.cash_fraction)
+    if is_booked(seen, settings):
+        yield from differences(seen, settings.watch.cash_fraction)
     if seen.ledger is None:
         yield "W3", "ledger"
     if seen.broker is None:

@@ -6,7 +6,7 @@ It is opened in the watchdog's own role, and knows no stage: what it reads of a 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +25,7 @@ from resources.ledger.wakeups import wake
 from trading_assets.broker import journaling as tell
 from trading_assets.broker.absorbing import absorb
 from trading_assets.broker.applying import applied
-from trading_assets.broker.lifecycle import OPENING, Change, Leg, LegRole
+from trading_assets.broker.lifecycle import OPENING, Change, Known, Leg, LegRole
 from trading_assets.broker.model import (
     REF_PREFIX,
     Commission,
@@ -38,10 +38,13 @@ from trading_assets.broker.model import (
 )
 from trading_assets.core.calendar import Session
 from trading_assets.core.journal import Record
-from warden.seen import Identity, LedgerSeen, Sign, Trade, WorkingOrder
+from warden.seen import Holder, Identity, LedgerSeen, Sign, Trade, WorkingOrder
 from warden.steps import Sale
 
 PROCESS = "watchdog"
+ON_THE_WAY = timedelta(seconds=5)
+"""How long an order that is recorded may be unknown to the broker before it counts as never sent."""
+_SELLS = ("exit", "close", "flatten")
 _ZERO = Decimal(0)
 _P = t.PAGES.c
 
@@ -67,10 +70,11 @@ class SqlWatchLedger:
                 cash=known.cash,
                 orders=tuple(_working(leg) for leg in legs),
                 trades=tuple(_trades(connection, self._executions, session)),
-                day_symbols=_day_symbols(connection, self._book, session),
+                day_symbols=_day_symbols(connection, known),
                 day_open=day_open,
                 peak=peak,
                 halts={halt.id: halt.cause for halt in open_halts(connection, self._book)},
+                answered=_answered(connection, self._book),
                 unanswered=_unanswered(connection, self._book),
             )
 
@@ -78,10 +82,18 @@ class SqlWatchLedger:
         """See the port."""
         beats = Heartbeats(self._engine).ages(as_of=as_of)
         return {
-            name: Sign(name, beat.age, beat.pid, Identity(beat.version, beat.limits_hash))
+            name: Sign(name, beat.age, beat.pid, Identity(beat.version, beat.limits_hash), _acts(beat.state))
             for name, beat in beats.items()
             if name != PROCESS
         }
+
+    def holder(self) -> Holder | None:
+        """See the port."""
+        query = sa.select(t.LEASES.c.holder, t.LEASES.c.until).where(t.LEASES.c.name == f"gateway:{self._book}")
+        with reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        host, _, pid = (row.holder if row is not None else "").rpartition(" pid ")
+        return Holder(host, int(pid), instant_of(row.until)) if row is not None and pid.isdecimal() else None
 
     def beat(self, state: str, identity: Identity, *, as_of: datetime) -> None:
         """See the port."""
@@ -110,10 +122,20 @@ class SqlWatchLedger:
                 raised = {"raised_at": instant_text(as_of), "sends": 0, "answer": ""}
                 connection.execute(t.PAGES.insert(), {**row, **raised})
 
-    def write_ahead(self, sale: Sale, order_id: int, client_id: int, cause: str, *, as_of: datetime) -> str:
+    def write_ahead(
+        self, sale: Sale, order_id: int, client_id: int, cause: str, *, visible: frozenset[str], as_of: datetime
+    ) -> str:
         """See the port."""
         order = {"side": sale.side, "kind": "market", "oca_group": sale.oca_group, "stop_price": None}
-        return self._ahead("flatten", sale.symbol, sale.con_id, sale.quantity, order_id, client_id, order, cause, as_of)
+        told: list[Record] = []
+        with working(self._engine, self._book, told) as work:
+            if _is_on_the_way(work, sale, client_id, visible, as_of):
+                return ""
+            ref = self._ahead(
+                work, "flatten", sale.symbol, sale.con_id, sale.quantity, order_id, client_id, order, cause, as_of
+            )
+        wake(self._engine)
+        return ref
 
     def protect_ahead(
         self,
@@ -129,8 +151,12 @@ class SqlWatchLedger:
     ) -> str:
         """See the port."""
         side: Side = "sell" if quantity > 0 else "buy"
-        order = {"side": side, "kind": "stop", "oca_group": "", "stop_price": stop}
-        return self._ahead("protect", symbol, con_id, abs(quantity), order_id, client_id, order, cause, as_of)
+        order = {"side": side, "kind": "stop", "stop_price": stop}
+        told: list[Record] = []
+        with working(self._engine, self._book, told) as work:
+            ref = self._ahead(work, "protect", symbol, con_id, abs(quantity), order_id, client_id, order, cause, as_of)
+        wake(self._engine)
+        return ref
 
     def book(
         self,
@@ -169,6 +195,7 @@ class SqlWatchLedger:
 
     def _ahead(
         self,
+        work: Work,
         role: LegRole,
         symbol: str,
         con_id: int,
@@ -181,27 +208,25 @@ class SqlWatchLedger:
     ) -> str:
         """The intent, its order and its number, in one commit; from here on it may be on the wire."""
         key = f"{PROCESS}/{role}/{symbol}/{instant_text(as_of)}/{order_id}"
-        told: list[Record] = []
-        with working(self._engine, self._book, told) as work:
-            made = add_reduction(
-                work,
-                key=key,
-                symbol=symbol,
-                role=role,
-                quantity=quantity,
-                is_short=order["side"] == "buy",
-                cause=cause,
-                token=0,
-                as_of=as_of,
-            )
-            if made is None:
-                raise RuntimeError(f"{key} was recorded twice")
-            row = standing(work, made)
-            move(work, row, "SUBMITTING", token=0, as_of=as_of, submitted_at=instant_text(as_of))
-            leg = _leg_row(self._book, made, role, symbol, con_id, quantity, order_id, client_id, order, as_of)
-            work.connection.execute(t.LEGS.insert(), leg)
-            _tell_handed_over(work, row, made, leg, as_of)
-        wake(self._engine)
+        made = add_reduction(
+            work,
+            key=key,
+            symbol=symbol,
+            role=role,
+            quantity=quantity,
+            is_short=order["side"] == "buy",
+            cause=cause,
+            token=0,
+            as_of=as_of,
+        )
+        if made is None:
+            raise RuntimeError(f"{key} was recorded twice")
+        row = standing(work, made)
+        move(work, row, "SUBMITTING", token=0, as_of=as_of, submitted_at=instant_text(as_of))
+        grouped = {"oca_group": f"{REF_PREFIX}{made}", **order}
+        leg = _leg_row(self._book, made, role, symbol, con_id, quantity, order_id, client_id, grouped, as_of)
+        work.connection.execute(t.LEGS.insert(), leg)
+        _tell_handed_over(work, row, made, leg, as_of)
         return f"{REF_PREFIX}{made}"
 
 
@@ -249,13 +274,15 @@ def _working(leg: Leg) -> WorkingOrder:
 
 
 def _trades(connection: sa.Connection, executions: Executions, session: Session | None) -> Iterator[Trade]:
-    """Executions of the session, each with the limit or the stop of its order."""
+    """Executions of the session, each with what was signed: of an entry the decision's price, else the order's own."""
     if session is None:
         return
     today = list(executions.counted(session.day, session.day))
     keys = sorted({each.leg_key for each in today if each.leg_key})
-    legs = sa.select(t.LEGS.c.key, t.LEGS.c.limit_price, t.LEGS.c.stop_price).where(t.LEGS.c.key.in_(keys))
-    ordered = {row.key: row.limit_price or row.stop_price for row in connection.execute(legs)} if keys else {}
+    legs, intents = t.LEGS.c, t.INTENTS.c
+    query = sa.select(legs.key, legs.role, legs.limit_price, legs.stop_price, intents.plan)
+    mine = query.join(t.INTENTS, intents.id == legs.intent_id).where(legs.key.in_(keys))
+    ordered = {row.key: _signed(row) for row in connection.execute(mine)} if keys else {}
     for each in today:
         done = each.execution
         yield Trade(
@@ -269,14 +296,52 @@ def _trades(connection: sa.Connection, executions: Executions, session: Session 
         )
 
 
-def _day_symbols(connection: sa.Connection, book: str, session: Session | None) -> frozenset[str]:
-    """Symbols that a plan of the session entered for the day alone."""
-    if session is None:
-        return frozenset()
-    intents = t.INTENTS.c
-    query = sa.select(intents.symbol, intents.plan).where(intents.book == book, intents.session == session.day)
-    rows = connection.execute(query.where(intents.action.in_(("enter", "add"))))
-    return frozenset(row.symbol for row in rows if json.loads(row.plan).get("flat_by_close"))
+def _signed(row: Any) -> Decimal | None:
+    if row.role in OPENING:
+        return Decimal(json.loads(row.plan)["reference"])
+    price: Decimal | None = row.limit_price if row.limit_price is not None else row.stop_price
+    return price
+
+
+def _acts(state: str) -> bool:
+    """Whether a gateway says that it is connected and has looked."""
+    try:
+        told = json.loads(state)
+    except ValueError:
+        return False
+    return isinstance(told, dict) and told.get("link") == "up"
+
+
+def _is_on_the_way(work: Work, sale: Sale, client_id: int, visible: frozenset[str], as_of: datetime) -> bool:
+    """Whether another process recorded an order for the same shares a moment ago, of which the broker has not told."""
+    legs = t.LEGS.c
+    query = sa.select(legs.intent_id).where(
+        legs.book == work.book,
+        legs.symbol == sale.symbol,
+        legs.side == sale.side,
+        legs.role.in_(_SELLS),
+        legs.client_id != client_id,
+        legs.sent_at >= instant_text(as_of - ON_THE_WAY),
+    )
+    sellers: Sequence[str] = work.connection.execute(query).scalars().all()
+    return any(f"{REF_PREFIX}{intent_id}" not in visible for intent_id in sellers)
+
+
+def _answered(connection: sa.Connection, book: str) -> tuple[str, ...]:
+    """Causes of halts that were answered, oldest first."""
+    halts = t.HALTS.c
+    query = sa.select(halts.cause).join(t.ACKNOWLEDGEMENTS, t.ACKNOWLEDGEMENTS.c.halt_id == halts.id)
+    return tuple(connection.execute(query.where(halts.book == book).order_by(halts.id)).scalars())
+
+
+def _day_symbols(connection: sa.Connection, known: Known) -> frozenset[str]:
+    """Symbols held whose newest entry that filled is a plan for the day alone; one that filled nothing says nothing."""
+    intents, legs, done = t.INTENTS.c, t.LEGS.c, t.EXECUTIONS.c
+    held = [symbol for symbol in sorted(known.symbols) if known.position(symbol)]
+    filled = sa.select(legs.intent_id).join(t.EXECUTIONS, done.leg_key == legs.key).where(legs.role.in_(OPENING))
+    query = sa.select(intents.symbol, intents.plan).where(intents.symbol.in_(held), intents.id.in_(filled))
+    newest = {row.symbol: row.plan for row in connection.execute(query.order_by(intents.seq))}
+    return frozenset(symbol for symbol, plan in newest.items() if json.loads(plan).get("flat_by_close"))
 
 
 def _marks(connection: sa.Connection, book: str, session: Session | None) -> tuple[Decimal | None, Decimal | None]:

@@ -59,15 +59,22 @@ def steps_to_flat(snapshot: Snapshot, spared: Mapping[str, Decimal], symbols: fr
 
 
 def unproven(snapshot: Snapshot) -> Mapping[str, Decimal]:
-    """Shares by symbol of which nothing proves that they are the desk's: all but what its resting stops cover.
+    """Shares by symbol of which nothing proves that they are the desk's: all but what the stop of a bracket covers.
 
-    For a watchdog that has never read the ledger, and so cannot know what was in the account before the desk.
+    For a watchdog that has never read the ledger, and so cannot know what was in the account before the desk. A stop alone is no
+    proof, for shares that are not the desk's are protected too.
     """
+    mine = [each for each in snapshot.open_orders if each.is_ours]
+    brackets = {each.oca_group for each in mine if each.oca_group and each.kind == "limit"}
     found = {}
     for position in snapshot.positions:
-        mine = (each for each in snapshot.open_orders if each.is_ours and each.symbol == position.symbol)
-        stops = [each for each in mine if each.kind == "stop" and each.side == _closing(position)]
-        covered = min(abs(position.quantity), sum((each.remaining for each in stops), _NOTHING))
+        stops = (
+            each.remaining
+            for each in mine
+            if each.symbol == position.symbol and each.kind == "stop" and each.side == _closing(position)
+            if each.oca_group in brackets
+        )
+        covered = min(abs(position.quantity), sum(stops, _NOTHING))
         found[position.symbol] = position.quantity - covered.copy_sign(position.quantity)
     return found
 

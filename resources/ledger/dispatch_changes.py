@@ -169,6 +169,8 @@ class Applying:
         if not change.difference or self._shares(held.symbol) + change.difference != held.quantity:
             return False
         _adopt(self.work, held, change.difference, change.why, self.as_of)
+        if change.cash is not None:
+            adopt_balance(self.work, change.cash, account=held.account, why=change.why, as_of=self.as_of)
         return True
 
     def _shares(self, symbol: str) -> Decimal:

@@ -26,7 +26,7 @@ from resources.ledger.text import instant_text
 from trading_assets.core.calendar import NEW_YORK
 from trading_assets.core.errors import DuplicateDecision, PermanentFailure
 from trading_assets.core.journal import canonical
-from trading_assets.core.ports import GateRecord, Span
+from trading_assets.core.ports import Clock, GateRecord, Span
 from trading_assets.execution.journaling import changes, parameter_entries
 from trading_assets.execution.model import Fill, Order, Position
 from trading_assets.execution.ports import Decision, DividendPaid, Halt, Intent, Remark, SessionClose
@@ -48,23 +48,23 @@ _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql
 class SqlLedger:
     """The OrderLedger port for one book; its journal also goes to `files` where there are any.
 
-    A book that `dispatches` puts its intents on their way to a broker; the gateway takes them from there.
+    A book with a `dispatch_clock` puts its intents on their way to a broker, and says by it when; the gateway takes them there.
     """
 
     def __init__(
-        self, engine: sa.Engine, book: str, files: JournalFiles | None = None, *, dispatches: bool = False
+        self, engine: sa.Engine, book: str, files: JournalFiles | None = None, *, dispatch_clock: Clock | None = None
     ) -> None:
         self._engine = engine
         self._book = book
         self._files = files
-        self._dispatches = dispatches
+        self._clock = dispatch_clock
 
     @contextmanager
     def session(self) -> Iterator["SqlLedgerSession"]:
         """See the port."""
         telling = Telling(self._book)
         with transaction(self._engine) as connection:
-            yield SqlLedgerSession(connection, self._book, telling, dispatches=self._dispatches)
+            yield SqlLedgerSession(connection, self._book, telling, dispatch_clock=self._clock)
             records = telling.store(connection)
         tell_after_commit(self._engine, records, self._files)
 
@@ -78,11 +78,13 @@ class SqlLedger:
 class SqlLedgerSession:
     """The LedgerSession port on an open transaction."""
 
-    def __init__(self, connection: sa.Connection, book: str, telling: Telling, *, dispatches: bool = False) -> None:
+    def __init__(
+        self, connection: sa.Connection, book: str, telling: Telling, *, dispatch_clock: Clock | None = None
+    ) -> None:
         self._connection = connection
         self._book = book
         self._telling = telling
-        self._dispatches = dispatches
+        self._clock = dispatch_clock
 
     def add_decision(
         self,
@@ -102,8 +104,8 @@ class SqlLedgerSession:
         self._insert(t.INTENTS, [self._intent_row(intent) for intent in intents])
         self._insert(t.ORDERS, [self._order_row(order) for order in orders])
         self._telling.decided(decision, judged, intents, orders, remarks)
-        if self._dispatches:
-            self._telling.dispatched(*propose(self._connection, self._book, intents, as_of=decision.as_of))
+        if self._clock is not None:
+            self._telling.dispatched(*propose(self._connection, self._book, intents, as_of=self._clock.now()))
 
     def _claim(self, decision: Decision) -> None:
         """Takes the slot; the unique index says who was first, and the transaction stays usable for whoever was not."""

@@ -133,17 +133,27 @@ def _signed(connection: sa.Connection, book: str, name: str) -> Any:
 
 
 def _digest_of(connection: sa.Connection, book: str, name: str) -> str:
-    """The digest of the plan whose intent, order or execution has the name; "" where none has."""
+    """The digest of the plan whose intent, order or execution has the name; "" where none has.
+
+    What gateway and watchdog did by themselves has no plan: behind it stands the plan that opened the position.
+    """
     for table, column, intent in _NAMES:
         wanted = sa.select(intent).where(table.c.book == book)
         wanted = wanted.order_by(table.c.seq.desc()) if name == LAST else wanted.where(column == name)
         found = connection.execute(wanted.limit(1)).scalar()
         if found is not None:
-            plan = sa.select(t.INTENTS.c.plan_digest).where(t.INTENTS.c.id == found)
-            return str(connection.execute(plan).scalar_one())
+            return _planned(connection, connection.execute(_of(t.INTENTS, book, id=found)).one())
         if name == LAST:
             break
     return ""
+
+
+def _planned(connection: sa.Connection, intent: Any) -> str:
+    if connection.execute(_of(t.SIGNATURES, intent.book, plan_digest=intent.plan_digest)).first() is not None:
+        return str(intent.plan_digest)
+    entries = _of(t.INTENTS, intent.book, symbol=intent.symbol, action="enter").where(t.INTENTS.c.seq < intent.seq)
+    opened = connection.execute(entries.order_by(t.INTENTS.c.seq.desc()).limit(1)).first()
+    return str(intent.plan_digest if opened is None else opened.plan_digest)
 
 
 def _of(table: sa.Table, book: str, **values: object) -> sa.Select[Any]:

@@ -126,12 +126,18 @@ class News:
                     f"{_traded(fill.side, fill.quantity, fill.symbol, fill.price)}, fee {fill.fee} USD",
                 )
             case Halted() as halt:
-                if self._pages.was_raised(halt_code(halt.halt_id)):
+                if self._pages.was_raised(halt_code(halt.halt_id)) or not self._is_lifted(halt.halt_id):
                     return None
                 return "info", "halt", f"halt {halt.halt_id} was open for a moment: {halt.cause}"
             case Resumed() as resumed:
                 return "info", "resume", f"halt {resumed.halt_id} is lifted: {resumed.reason}"
         return None
+
+    def _is_lifted(self, halt_id: int) -> bool:
+        """One that came since the pages were raised is open: the next look raises its page."""
+        with reading(self._engine) as connection:
+            query = sa.select(t.ACKNOWLEDGEMENTS.c.halt_id).where(t.ACKNOWLEDGEMENTS.c.halt_id == halt_id)
+            return connection.execute(query).first() is not None
 
     def _was_executed(self, exec_id: str) -> bool:
         """Whether the broker's own message told of it before the settlement did."""

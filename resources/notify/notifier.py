@@ -9,9 +9,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,7 +28,7 @@ from resources.notify.outlets import Outlet
 from resources.notify.pages import LedgerPages
 from resources.notify.senders import Sender, open_senders, redactor_of
 from resources.notify.settings import Notifications, load_notifications
-from trading_assets.core.errors import DeskError
+from trading_assets.core.errors import DeskError, TransientFailure
 from trading_assets.core.ports import Clock
 
 LEASE = timedelta(seconds=30)
@@ -59,6 +61,7 @@ class Notifier:
     """One look after another; `step` may be called from any thread, one call at a time.
 
     Args:
+        engine: The ledger, or what opens it: one that cannot be opened is told, and tried again at each look.
         repeat: An unanswered page is sent again after so long.
         halt_file: The halt that needs no ledger; it is told as well.
         real: The machine's clock: leases and pauses run by it, whatever the desk's clock replays.
@@ -68,7 +71,7 @@ class Notifier:
 
     def __init__(
         self,
-        engine: sa.Engine,
+        engine: sa.Engine | Callable[[], sa.Engine],
         book: str,
         senders: Sequence[Sender],
         settings: Notifications,
@@ -89,11 +92,10 @@ class Notifier:
         self._holder = holder or f"notifier pid {os.getpid()}"
         self._at_point = at_point
         self._clock = _Now(self._real.now())
-        self._leases = Leases(engine)
+        self._engine = engine
         self._lease: Lease | None = None
-        self._pages = LedgerPages(engine, book)
-        self._news = News(engine, book, self._clock)
         self._outlets = tuple(Outlet(sender, redact) for sender in senders)
+        self._unwritten: frozenset[str] = frozenset()
         self._blind_since: datetime | None = None
         self._blind_told: datetime | None = None
 
@@ -104,18 +106,21 @@ class Notifier:
         """
         self._clock.instant = now
         try:
+            self._open()
             if not self._is_mine():
                 return Told(elsewhere=True)
             pages, batch = self._due(now)
-            self._blind_since = self._blind_told = None
         except DeskError as refused:
             return self._blind(now, refused)
-        told = self._tell([*(self._of_page(page) for page in pages), *batch.notices])
+        due = [*(self._of_page(page) for page in pages), *batch.notices]
+        told = self._tell([notice for notice in due if notice.key not in self._unwritten])
         self._at_point("told")
+        self._unwritten |= told
         try:
-            self._write_down(pages, batch, told, now)
+            self._write_down(pages, batch, now)
         except DeskError as refused:
-            return Told(tuple(sorted(told)), problem=str(refused))
+            return self._blind(now, refused, told)
+        self._blind_since = self._blind_told = None
         return Told(tuple(sorted(told)))
 
     def close(self) -> None:
@@ -125,6 +130,28 @@ class Notifier:
                 self._leases.release(self._lease, as_of=self._real.now())
             except DeskError as refused:
                 _LOG.warning("the notifier's lease runs out by itself: %s", refused)
+
+    def _open(self) -> None:
+        if not isinstance(self._engine, sa.Engine):
+            self._engine = self._engine()
+
+    @cached_property
+    def _leases(self) -> Leases:
+        return Leases(self._ledger)
+
+    @cached_property
+    def _pages(self) -> LedgerPages:
+        return LedgerPages(self._ledger, self._book)
+
+    @cached_property
+    def _news(self) -> News:
+        return News(self._ledger, self._book, self._clock)
+
+    @property
+    def _ledger(self) -> sa.Engine:
+        if not isinstance(self._engine, sa.Engine):
+            raise TransientFailure("the ledger was not opened yet", hint="desk doctor")
+        return self._engine
 
     def _is_mine(self) -> bool:
         """Whether this one tells. The lease outlives a look, for it is renewed while half of it is left."""
@@ -151,10 +178,12 @@ class Notifier:
             outlet.drop_answered(unanswered)
         return self._pages.due(now, self._repeat), batch
 
-    def _write_down(self, pages: Sequence[Page], batch: Batch, told: frozenset[str], now: datetime) -> None:
-        self._pages.sent([page.id for page in pages if _key(page) in told], as_of=now)
-        if all(notice.key in told for notice in batch.notices):
+    def _write_down(self, pages: Sequence[Page], batch: Batch, now: datetime) -> None:
+        """What was told counts as told in the ledger, now or when it can be written again; until then it is not told anew."""
+        self._pages.sent([page.id for page in pages if _key(page) in self._unwritten], as_of=now)
+        if all(notice.key in self._unwritten for notice in batch.notices):
             self._news.told(batch.through)
+        self._unwritten = frozenset()
 
     def _tell(self, notices: Sequence[Notice]) -> frozenset[str]:
         """Hands everything to every channel and waits; a channel that took it before counts as well."""
@@ -182,13 +211,12 @@ class Notifier:
                     outlet.begin(real)
                     outlet.finish(max(0.1, deadline - time.monotonic()), real)
 
-    def _blind(self, now: datetime, refused: DeskError) -> Told:
+    def _blind(self, now: datetime, refused: DeskError, before: frozenset[str] = frozenset()) -> Told:
         """The ledger does not answer: that is told, and what the halt file says; again as often as a page."""
         real = self._real.now()
         self._blind_since = self._blind_since or real
         if self._blind_told is not None and real - self._blind_told < self._repeat:
-            self._tell([])
-            return Told(problem=str(refused))
+            return Told(tuple(sorted(before | self._tell([]))), problem=str(refused))
         standing = self._halt_file.read() if self._halt_file is not None else None
         notices = [self._blind_notice("ledger", f"the ledger does not answer, and pages wait: {refused}", now)]
         if standing is not None:
@@ -196,7 +224,7 @@ class Notifier:
         told = self._tell(notices)
         if told:
             self._blind_told = real
-        return Told(tuple(sorted(told)), problem=str(refused))
+        return Told(tuple(sorted(before | told)), problem=str(refused))
 
     def _blind_notice(self, code: str, sentence: str, now: datetime) -> Notice:
         severity: Severity = "critical"
@@ -247,8 +275,25 @@ class Beside(threading.Thread):
         self._notifier.close()
 
 
+@contextmanager
+def telling(notifier: Notifier, clock: Clock, every_s: float = _EVERY_S) -> Iterator[Notifier]:
+    """A notifier beside whatever the block does."""
+    beside = Beside(notifier, clock, every_s)
+    beside.start()
+    try:
+        yield notifier
+    finally:
+        beside.stop()
+
+
 def open_notifier(
-    engine: sa.Engine, book: str, home: Path, folder: Path, environment: Mapping[str, str], *, repeat: timedelta
+    engine: sa.Engine | Callable[[], sa.Engine],
+    book: str,
+    home: Path,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    repeat: timedelta,
 ) -> Notifier:
     """The notifier of the settings in `folder`.
 

@@ -16,6 +16,7 @@ from trading_assets.broker.algorithms import (
     Schedule,
     capped,
     later_slices,
+    limit_now,
     shared_out,
     slices,
     to_safe_tick,
@@ -101,6 +102,27 @@ def test_what_is_large_beside_the_display_is_shown_in_part() -> None:
     assert scheduled(1250, quote=shown).slices[0].display_quantity == 0
     assert scheduled(2000, quote=replace(QUOTE, bid_size=3)).slices[0].display_quantity == LOT
     assert scheduled(2000, quote=replace(QUOTE, bid_size=None)).slices[0].display_quantity == 0
+
+
+def test_an_order_that_would_show_all_of_itself_shows_itself() -> None:
+    assert scheduled(100, quote=replace(QUOTE, bid_size=10)).slices[0].display_quantity == 0
+
+
+def test_a_further_slice_has_a_limit_of_its_own_quote_and_never_a_worse_one() -> None:
+    moved, signed, collar = (
+        replace(QUOTE, bid=Decimal("99.00"), ask=Decimal("99.02")),
+        Decimal("100.50"),
+        Decimal("0.03"),
+    )
+    assert limit_now("capped_limit", "buy", signed, moved, TICK, collar) == signed
+    assert limit_now("bid_plus_tick", "buy", signed, moved, TICK, collar) == Decimal("99.01")
+    assert limit_now("capped_limit", "buy", Decimal(200), moved, TICK, collar) == Decimal("101.99")
+    with pytest.raises(DataNotReady):
+        limit_now("capped_limit", "buy", signed, replace(moved, bid=None), TICK, collar)
+
+
+def test_stops_targets_and_an_exit_of_all_slices_are_fewer_than_a_broker_takes() -> None:
+    assert 3 * SLICES_MAX < 20
 
 
 def test_the_last_slice_goes_out_a_quarter_of_an_hour_before_the_close() -> None:

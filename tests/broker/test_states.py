@@ -98,6 +98,13 @@ def test_an_intent_whose_orders_are_only_planned_says_nothing() -> None:
     assert evident_state(bracket(legs="sent")) is None
 
 
+def test_an_entry_of_which_parts_are_still_to_come_is_partial_as_soon_as_one_has_filled() -> None:
+    part = replace(bracket(quantity=50).legs[0], state="filled", filled=Decimal(50))
+    assert evident_state(replace(bracket(state="WORKING"), legs=(part,))) == "PARTIAL"
+    unfilled = replace(part, state="cancelled", filled=Decimal(0))
+    assert evident_state(replace(bracket(state="WORKING"), legs=(unfilled,))) is None
+
+
 def test_given_up_slices_end_an_intent_that_has_nothing_at_work() -> None:
     part = replace(bracket(quantity=50).legs[0], state="filled", filled=Decimal(50))
     sliced = replace(bracket(state="PARTIAL"), legs=(part,))

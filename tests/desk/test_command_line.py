@@ -15,6 +15,7 @@ from trading_assets.core.settings import PROJECT, Home
 
 COMMANDS = [
     *(
+        "answer",
         "backtest",
         "bars",
         "brief",
@@ -35,6 +36,10 @@ COMMANDS = [
         "journal",
         "leak-check",
         "messages",
+        "notify",
+        "orders",
+        "pages",
+        "permit",
         "regimes",
         "report",
         "resume",
@@ -48,7 +53,7 @@ COMMANDS = [
         "watchdog",
     ),
 ]
-REPORTING = sorted(set(COMMANDS) - {"gateway", "halt", "resume", "ui", "watchdog"})
+REPORTING = sorted(set(COMMANDS) - {"answer", "gateway", "halt", "resume", "ui", "watchdog"})
 
 
 def process(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

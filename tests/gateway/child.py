@@ -1,6 +1,7 @@
 """A real gateway process over the real client, on a loopback Gateway and a ledger that outlive it: `python -m tests.gateway.child`.
 
-`GATEWAY_AT` names a point and what happens there, once: `submitted:KILL`, or `submitted:STOP:2` for the second time it is passed.
+`GATEWAY_AT` names a point and what happens there, once: `submitted:KILL`, `submitted:STOP:2` for the second time it is passed, or
+`look_written:KILL:1:written` for the first time after another point was passed.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from resources.ledger.dispatch import SqlDispatch
 from resources.ledger.engine import open_ledger
 from resources.ledger.state import Heartbeats, Leases
 from tests.gateway.parts import BOOK, LIMITS, SYMBOLS, Prices, Told, Volumes, entries_in, released_in, setup_of
+from trading_assets.broker.model import OrderRequest
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import Preferences
@@ -30,12 +32,14 @@ from trading_assets.core.preferences import Preferences
 
 def point_hook(text: str) -> Callable[[str], None]:
     """Sends this process a signal at a named point."""
-    name, word, times = [*text.split(":"), "KILL", "1"][:3] if text.count(":") == 0 else [*text.split(":"), "1"][:3]
-    left = int(times)
+    told = text.split(":")
+    name, word, times, since = [*told, *("", "KILL", "1", "")[len(told) :]]
+    left, begun = int(times), not since
 
     def hook(passed: str) -> None:
-        nonlocal left
-        if passed == name:
+        nonlocal left, begun
+        begun = begun or passed == since
+        if begun and passed == name:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), getattr(signal, f"SIG{word}"))
@@ -43,11 +47,24 @@ def point_hook(text: str) -> Callable[[str], None]:
     return hook
 
 
+class Stepwise(InteractiveBrokersBroker):
+    """Writes a bracket order by order, so that a process can end between two of them, at `wrote_1`, `wrote_2` and `wrote_3`."""
+
+    passes: Callable[[str], None] = staticmethod(lambda _: None)
+
+    def place(self, orders: Sequence[OrderRequest]) -> None:
+        """One after the other."""
+        for number, order in enumerate(orders, 1):
+            super().place([order])
+            self.passes(f"wrote_{number}")
+
+
 def means_of(
     setup: Setup, where: Path | str, hook: Callable[[str], None], *, clock: Clock | None = None
 ) -> tuple[Means, Callable[[float], bool]]:
     engine, clock = open_ledger(where, durability="FULL", lane=BOOK), clock or desk_clock()
-    broker = InteractiveBrokersBroker(setup.settings.ib, client_id=11, clock=clock, mode="paper")
+    broker = Stepwise(setup.settings.ib, client_id=11, clock=clock, mode="paper")
+    broker.passes = hook
     told = Told()
     means = Means(
         broker=broker,

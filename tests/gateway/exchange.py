@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from trading_assets.broker.model import (
     AccountValues,
@@ -83,6 +84,8 @@ class Exchange:
     fills: bool = True
     rejects: int = 0
     rejects_stops: bool = False
+    reduces: Literal["shares", "proportion"] = "shares"
+    is_slow: bool = False
 
     def accept(self, request: OrderRequest, client_id: int) -> None:
         resting = Resting(request, 1_000 + len(self.orders), client_id, request.quantity)
@@ -99,6 +102,8 @@ class Exchange:
         self.match()
 
     def cancel(self, order_id: int, client_id: int) -> None:
+        if self.is_slow:
+            return
         for order in self.orders:
             if (order.request.order_id, order.client_id) == (order_id, client_id) and order.is_open:
                 self.end(order)
@@ -106,6 +111,9 @@ class Exchange:
     def end(self, order: Resting) -> None:
         order.status = "cancelled"
         self.tell(Reported(order.report()))
+        if self.reduces == "proportion":
+            for other in self._group(order):
+                self.end(other)
         for child in self.orders:
             if child.request.parent_id == order.request.order_id and child.is_open and not order.filled:
                 self.end(child)
@@ -169,12 +177,18 @@ class Exchange:
         return [o for o in self.orders if o.request.ref == f"D1:{intent_id}" and not o.request.parent_id]
 
     def _reduce_group(self, filled: Resting, quantity: int) -> None:
-        group = filled.request.oca_group
-        for other in self.orders:
-            if group and other is not filled and other.request.oca_group == group and other.is_open:
-                other.left = max(0, other.left - quantity)
-                if not other.left:
-                    self.end(other)
+        """By as many shares as were traded, or by the share of the order that was traded; what has nothing left ends."""
+        before = filled.left + quantity
+        for other in self._group(filled):
+            gone = quantity if self.reduces == "shares" else -(-other.left * quantity // before)
+            other.left = max(0, other.left - gone)
+            if not other.left:
+                self.end(other)
+
+    def _group(self, one: Resting) -> list[Resting]:
+        """The other orders of its group that can still fill."""
+        group = one.request.oca_group
+        return [o for o in self.orders if group and o is not one and o.request.oca_group == group and o.is_open]
 
     def _price(self, order: Resting) -> Decimal | None:
         quote = self.quotes.get(order.request.contract.symbol)

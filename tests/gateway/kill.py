@@ -1,9 +1,8 @@
 """Real processes that die by a real signal at named points, and what is true at the broker afterwards.
 
-Broker and ledger outlive the process. `python -m tests.gateway.kill [--postgresql]` runs every case and prints one JSON line.
+Broker and ledger outlive the process. `python -m bench.prove` plays every case on both databases.
 """
 
-import argparse
 import itertools
 import json
 import os
@@ -23,39 +22,92 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.process import LEASE_LOST
 from resources.clock import RealClock, ReplayedClock
 from resources.ledger import schema as t
 from resources.ledger.dispatch import SqlDispatch
 from resources.ledger.engine import open_ledger, reading
-from resources.ledger.state import Heartbeats
+from resources.ledger.state import Heartbeats, Leases
 from resources.ledger.store import SqlLedger
 from tests.gateway.parts import BOOK, OPEN, SYMBOLS, plan_of, propose_in, seals_of, state_in
 from tests.tws.book import Instrument
 from tests.tws.gateway import ACCOUNT, running
 from tests.tws.trading import LISTINGS, TradingGateway
 from trading_assets.broker.lifecycle import TERMINAL
-from trading_assets.broker.settings import ExecutionSettings, InteractiveBrokers, Rhythm
+from trading_assets.broker.settings import ExecutionSettings, InteractiveBrokers, Reactions, Rhythm
 from trading_assets.execution.ports import Intent
 from trading_assets.signatures.model import SIGNERS
 
 PROJECT = Path(__file__).parents[2]
 WAIT_S, HIT_S = 60.0, 8.0
-RHYTHM = Rhythm(reconcile_seconds=0.3, heartbeat_seconds=0.1, lease_seconds=4.0, absence_seconds=0.5, probe_seconds=1.0)
-CASES: tuple[tuple[str, tuple[int, ...], frozenset[str]], ...] = (
-    ("before_accept", (3,), frozenset({"EXPIRED"})),
-    ("accepted", (3,), frozenset({"EXPIRED"})),
-    ("before_submit", (3,), frozenset({"EXPIRED"})),
-    ("submitted", (4,), frozenset({"ABANDONED"})),
-    ("written", (6,), frozenset({"FILLED"})),
-    ("drained", (6,), frozenset({"FILLED"})),
-    ("sent", (7,), frozenset({"FILLED"})),
-    ("before_apply", (7,), frozenset({"FILLED"})),
-    ("before_apply:KILL:2", (8,), frozenset({"FILLED"})),
-    ("applied:KILL:2", (8,), frozenset({"FILLED"})),
-    ("submitted:TERM", (10,), frozenset({"FILLED", "ABANDONED"})),
+RHYTHM = Rhythm(reconcile_seconds=0.3, heartbeat_seconds=0.1, lease_seconds=5.0, absence_seconds=0.5, probe_seconds=1.0)
+_MIGRATING = threading.Lock()
+"""The migration tool keeps a global state, and cases may be played side by side."""
+ENDED = frozenset({"EXPIRED", "FILLED", "ABANDONED", "CANCELLED"})
+UNSENT, SENT, UNSURE = frozenset({"EXPIRED"}), frozenset({"FILLED"}), frozenset({"ABANDONED"})
+
+
+def _with_signal(at: str, word: str) -> str:
+    """The same place, hit by another signal."""
+    point, _, rest = at.partition(":")
+    return f"{point}:{word}{rest.removeprefix('KILL')}" if rest else f"{point}:{word}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One death, perhaps a second one while the next process recovers, and in what the intent may end.
+
+    Args:
+        at: Where which signal hits, as `tests.gateway.child` reads it.
+        waits: The intent is signed before the process starts.
+    """
+
+    at: str
+    fault: int
+    states: frozenset[str]
+    again: str = ""
+    waits: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it is told."""
+        return f"{self.at} then {self.again}" if self.again else self.at
+
+
+_STARTING = tuple(
+    Case(at, 3, UNSENT, waits=True) for at in ("leased", "connected", "before_look_written", "look_written")
 )
-DOUBLE = ("connected", "before_look_written", "look_written")
-"""Where the second process dies too, while it recovers from the first death."""
+_SENDING = (
+    Case("before_accept", 3, UNSENT),
+    Case("accepted", 3, UNSENT),
+    Case("before_submit", 3, UNSENT),
+    Case("submitted", 4, UNSURE),
+    Case("wrote_1", 5, frozenset({"CANCELLED"})),
+    Case("wrote_2", 5, frozenset({"CANCELLED"})),
+    Case("wrote_3", 6, SENT),
+    Case("written", 6, SENT),
+    Case("drained", 6, SENT),
+    Case("sent", 7, SENT),
+)
+_BOOKING = (
+    *(
+        Case(f"{point}:KILL:{number}", 7 if number == 1 else 8, SENT)
+        for point in ("before_apply", "applied")
+        for number in (1, 2, 3)
+    ),
+    Case("before_look_written:KILL:1:written", 8, SENT),
+    Case("look_written:KILL:1:written", 8, SENT),
+)
+_SINGLES = (*_STARTING, *_SENDING, *_BOOKING)
+_ASKED = tuple(
+    Case(_with_signal(case.at, "TERM"), 10, UNSENT if case.waits else ENDED, waits=case.waits) for case in _SINGLES
+)
+_DOUBLE = tuple(
+    Case(first.at, 9, first.states, again=again)
+    for first in (_SENDING[3], _SENDING[4], _SENDING[8], _BOOKING[1])
+    for again in ("leased", "connected", "before_look_written", "look_written")
+)
+CASES = (*_SINGLES, *_ASKED, *_DOUBLE)
 
 
 @dataclass
@@ -65,6 +117,8 @@ class Outcome:
     state: str
     violations: list[str] = field(default_factory=list)
     kills: int = 0
+    lost_fills: int = 0
+    duplicate_orders: int = 0
 
 
 class Arena:
@@ -84,10 +138,11 @@ class Arena:
         self.where = ledger
         self.clock = ReplayedClock(OPEN.astimezone(UTC), 1.0, began)
         self._clock_text = f"{OPEN.isoformat()}@1/{began.isoformat()}"
-        self.engine = open_ledger(ledger, durability="FULL", lane=BOOK)
+        with _MIGRATING:
+            self.engine = open_ledger(ledger, durability="FULL", lane=BOOK)
         self.store = SqlDispatch(self.engine, BOOK, client_id=11)
         ib = InteractiveBrokers(port=tws.port, account=ACCOUNT, timeout_seconds=2.0)
-        self.settings = ExecutionSettings(broker="ib", ib=ib, rhythm=RHYTHM)
+        self.settings = ExecutionSettings(broker="ib", ib=ib, rhythm=RHYTHM, reactions=Reactions(naked_seconds=2.0))
         self.process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the arena
         self.prices: dict[str, Decimal] = {}
@@ -117,6 +172,12 @@ class Arena:
         """Waits for a living gateway that may open."""
         self.until(lambda: self._says().get("state") == "ACTIVE", "the gateway to be ACTIVE")
 
+    def until_free(self) -> None:
+        """Waits until the lease of whoever died has run out."""
+        name, leases = f"gateway:{BOOK}", Leases(self.engine)
+        while (lease := leases.current(name)) is not None and lease.until >= self.clock.now():
+            time.sleep(0.02)
+
     def until_dead(self) -> int:
         """Waits for the process to end; its exit code, negative for a signal."""
         if self.process is None:
@@ -128,6 +189,8 @@ class Arena:
         end = time.monotonic() + WAIT_S
         while not holds():
             if time.monotonic() > end or (self.process is not None and self.process.poll() is not None):
+                if holds():
+                    return
                 raise TimeoutError(f"waited in vain for {what}: {self._says()}\n{self.log()}")
             time.sleep(0.02)
 
@@ -172,6 +235,11 @@ class Arena:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(WAIT_S)
 
+    def go_on(self) -> None:
+        """Wakes a process that was stopped."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """Ends whatever runs."""
         self._done.set()
@@ -182,24 +250,29 @@ class Arena:
         self.engine.dispose()
         self._log.close()
 
-    def violations(self, intent: Intent) -> list[str]:
+    def outcome(self, intent: Intent, kills: int) -> Outcome:
         """What is not as it must be, read from the broker's own truth and never from the desk's word for it."""
-        truth, state = self.tws.truth(), state_in(self.engine, intent.id)
-        entries = [order for order in truth.orders if order.ref.startswith("D1:") and not order.parent_id]
+        truth, state, known = self.tws.truth(), state_in(self.engine, intent.id), self.store.known()
+        entries = [order.ref for order in truth.orders if order.ref.startswith("D1:") and not order.parent_id]
         held = truth.positions.get("AAPL", Decimal(0))
         with reading(self.engine) as connection:
             booked: set[str] = set(connection.execute(sa.select(t.EXECUTIONS.c.exec_id)).scalars())
-        stops = [o for o in truth.orders if o.kind == "STP" and o.status in {"PreSubmitted", "Submitted"}]
+        stops = [
+            o for o in truth.orders if o.kind == "STP" and o.transmit and o.status in {"PreSubmitted", "Submitted"}
+        ]
         covered = sum((order.quantity - order.filled for order in stops), Decimal(0))
+        told = {fill.exec_id for fill in truth.fills}
         checks = {
-            f"{len(entries)} entries": len(entries) <= 1,
             f"{held} shares for state {state}": held == (intent.quantity if state == "FILLED" else 0),
             f"{covered} of {held} shares covered": covered >= held,
-            f"booked {booked}": booked == {fill.exec_id for fill in truth.fills},
-            f"known {self.store.known().position('AAPL')}": self.store.known().position("AAPL") == held,
+            f"booked {booked}, traded {told}": booked == told,
+            f"known {known.position('AAPL')}": known.position("AAPL") == held,
+            f"cash {known.cash}, at the broker {truth.cash}": known.cash == truth.cash,
             f"halts {self.store.halts()}": not self.store.halts(),
+            f"entries {entries}": len(entries) == len(set(entries)) <= 1,
         }
-        return [what for what, holds in checks.items() if not holds]
+        wrong = [what for what, holds in checks.items() if not holds]
+        return Outcome(state, wrong, kills, len(told - booked), len(entries) - len(set(entries)))
 
     def _says(self) -> dict[str, Any]:
         beat = Heartbeats(self.engine).ages(as_of=self.clock.now()).get("gateway")
@@ -244,56 +317,47 @@ def arena(
             made.close()
 
 
-def play(ledger: Path | str, at: str, again: str = "") -> Outcome:
-    """One death, perhaps a second one during recovery, and what is true when a living gateway has looked at it all."""
+def play(ledger: Path | str, case: Case) -> Outcome:
+    """The deaths of a case, and what is true when a living gateway has looked at it all."""
     with arena(ledger) as stage:
-        stage.start(at)
-        stage.until_active()
-        intent = stage.sign_until_hit()
-        kills = 1
-        if again:
-            stage.start(again)
+        if case.waits:
+            intent = stage.sign()
+            stage.start(case.at)
             stage.until_dead()
-            kills += 1
-        time.sleep(RHYTHM.lease_seconds)
+        else:
+            stage.start(case.at)
+            stage.until_active()
+            intent = stage.sign_until_hit()
+        if case.again:
+            stage.until_free()
+            stage.start(case.again)
+            stage.until_dead()
+        stage.until_free()
         stage.start()
         stage.until(lambda: state_in(stage.engine, intent.id) in TERMINAL, "the intent to end")
         stage.until_active()
-        found = stage.violations(intent)
+        outcome = stage.outcome(intent, 2 if case.again else 1)
         stage.stop()
-        return Outcome(state_in(stage.engine, intent.id), found, kills)
+    if outcome.state not in case.states:
+        outcome.violations.append(f"ended {outcome.state}")
+    return outcome
 
 
-def main() -> None:
-    """Every case, on file SQLite and, when asked for, on PostgreSQL."""
-    parser = argparse.ArgumentParser(description="Deaths of the gateway at every point.")
-    parser.add_argument("--postgresql", action="store_true")
-    parser.add_argument("--singles-only", action="store_true")
-    options = parser.parse_args()
-    cases = [(at, "", states) for at, _, states in CASES]
-    cases += [] if options.singles_only else [("drained", again, frozenset({"FILLED"})) for again in DOUBLE]
-    kills, wrong = 0, []
-    for number, (at, again, states) in enumerate(cases):
-        with _ledger(postgresql=options.postgresql) as where:
-            outcome = play(where, at, again)
-        kills += outcome.kills
-        problems = outcome.violations + ([] if outcome.state in states else [f"ended {outcome.state}"])
-        wrong += [f"{at} {again}: {problem}" for problem in problems]
-        sys.stderr.write(f"{number + 1}/{len(cases)} {at} {again}: {outcome.state} {problems}\n")
-    sys.stdout.write(json.dumps({"bench": "gateway_kills", "cases": len(cases), "kills": kills, "wrong": wrong}) + "\n")
-
-
-@contextmanager
-def _ledger(*, postgresql: bool) -> Iterator[Path | str]:
-    if postgresql:
-        from tests.postgres import running as server
-
-        with server() as database:
-            yield database.url()
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "desk.sqlite"
-
-
-if __name__ == "__main__":
-    main()
+def play_stopped(ledger: Path | str) -> Outcome:
+    """A gateway that is stopped between its commit and the wire for longer than its lease, and then goes on."""
+    with arena(ledger) as stage:
+        stage.start("submitted:STOP")
+        stage.until_active()
+        intent = stage.sign()
+        stage.until(lambda: state_in(stage.engine, intent.id) == "SUBMITTING", "the commit")
+        stage.until_free()
+        stage.go_on()
+        wrong = [] if stage.until_dead() == LEASE_LOST else ["it went on without its lease"]
+        wrong += [f"{len(stage.tws.truth().orders)} orders were sent late"] if stage.tws.truth().orders else []
+        stage.start()
+        stage.until(lambda: state_in(stage.engine, intent.id) in TERMINAL, "the proof of absence")
+        stage.until_active()
+        outcome = stage.outcome(intent, 1)
+        stage.stop()
+    outcome.violations += wrong + ([] if outcome.state == "ABANDONED" else [f"ended {outcome.state}"])
+    return outcome

@@ -1,9 +1,11 @@
 """The gateway from start to a filled bracket and out again, on a real ledger."""
 
+import json
 from decimal import Decimal
 
 import pytest
 
+from resources.ledger.state import Heartbeats
 from tests.gateway.parts import LIMITS
 from tests.gateway.world import World, quick, run
 from trading_assets.broker.model import Contract
@@ -278,5 +280,21 @@ def test_order_ids_go_on_after_the_greatest_that_ledger_or_broker_ever_saw(world
         again = await world.started()
         assert again.sender.take() > max(used)
         assert world.setup().limits_hash == LIMITS
+
+    run(work)
+
+
+@pytest.mark.control("W3")
+@pytest.mark.control("W10")
+def test_what_the_watchdog_says_is_heard_and_not_only_that_it_lives(world: World) -> None:
+    async def work() -> None:
+        gateway = await world.started()
+        assert gateway.state.state == "ACTIVE"
+        beats = Heartbeats(world.engine)
+        for said, expected in [("REDUCING", "REDUCING"), ("HALTED", "REDUCING"), ("ACTIVE", "ACTIVE")]:
+            state = json.dumps({"state": said, "reason": "a test"})
+            beats.beat("watchdog", pid=1, state=state, as_of=world.hand.at)
+            gateway.keeper.keep()
+            assert gateway.state.state == expected, gateway.state.reason
 
     run(work)

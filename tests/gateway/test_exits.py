@@ -8,6 +8,7 @@ import pytest
 from gateway.core import Gateway
 from tests.gateway.parts import exit_of
 from tests.gateway.world import World, quick, run
+from trading_assets.broker.settings import Reactions
 from trading_assets.execution.ports import Intent
 
 
@@ -75,6 +76,21 @@ def test_an_exit_that_does_not_fill_is_cancelled_and_replaced_by_a_market_order(
         world.exchange.match()
         await world.run(gateway, 2)
         assert sold(world) == 40
+
+    run(work)
+
+
+def test_how_long_an_exit_may_wait_is_a_setting(world: World) -> None:
+    async def work() -> None:
+        world.settings = world.settings.model_copy(update={"reactions": Reactions(exit_seconds=4.0)})
+        gateway, _ = await holding(world)
+        world.exchange.fills = False
+        world.signed(plan=exit_of(as_of=world.hand.at))
+        await gateway.dispatch()
+        await world.run(gateway, 3)
+        assert world.broker.cancelled == []
+        await world.run(gateway, 3)
+        assert len(world.broker.cancelled) == 1
 
     run(work)
 

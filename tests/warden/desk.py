@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -29,6 +30,9 @@ class Note:
 
     causes: list[str] = field(default_factory=list)
 
+    def read(self) -> str:
+        return self.causes[0] if self.causes else ""
+
     def write(self, cause: str, *, by: str, as_of: datetime) -> None:  # noqa: ARG002
         self.causes.append(cause)
 
@@ -40,8 +44,12 @@ class Place:
     world: World
     free: bool = True
     taken: int = 0
+    given_back: int = 0
 
-    async def take(self) -> Broker | None:
+    async def give_back(self) -> None:
+        self.given_back += 1
+
+    async def take(self, *, as_of: datetime) -> Broker | None:  # noqa: ARG002
         self.taken += 1
         if not self.free:
             return None
@@ -95,6 +103,11 @@ class Desk:
                 await self.world.settle(gateway)
             rulings.append(await self.watchdog.step())
         return rulings
+
+    def quote(self, symbol: str, price: float) -> None:
+        """The market in a symbol, a cent on either side."""
+        middle, cent = Decimal(str(price)), Decimal("0.01")
+        self.world.exchange.quote(symbol, str(middle - cent), str(middle + cent), bid_size=5_000, ask_size=5_000)
 
     def pages(self) -> list[tuple[str, str]]:
         """Severity and code of every page."""

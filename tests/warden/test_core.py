@@ -54,13 +54,29 @@ def test_with_the_gateway_stopped_it_halts_and_sells_and_then_cancels_the_stops(
 
 @pytest.mark.control("W4")
 @pytest.mark.control("C11")
-def test_a_loss_beyond_the_limit_is_halted_in_one_look_and_sold_in_the_same(desk: Desk) -> None:
+def test_a_loss_beyond_the_limit_is_halted_in_one_look_and_sold_after_a_moment_for_the_gateway(desk: Desk) -> None:
     async def work() -> None:
         await desk.holding()
-        await desk.watch(3)
+        await desk.watch(1)
         desk.world.exchange.cash -= Decimal(5_000)
         (ruling,) = await desk.watch(1)
         assert ruling.state == "HALTED"
+        assert len(desk.world.halts()) == 1
+        assert desk.broker.placed == []
+        await desk.watch(3)
+        assert desk.world.exchange.held == {"AAPL": 0}
+        assert len(desk.world.halts()) == 1
+
+    run(work)
+
+
+@pytest.mark.control("W4")
+def test_without_a_gateway_that_acts_it_is_sold_in_the_look_that_halts(desk: Desk) -> None:
+    async def work() -> None:
+        await desk.holding()
+        await desk.watch(8)
+        desk.world.exchange.cash -= Decimal(5_000)
+        await desk.watch(1)
         assert desk.world.exchange.held == {"AAPL": 0}
 
     run(work)
@@ -70,7 +86,7 @@ def test_what_it_sells_is_recorded_before_and_booked_after(desk: Desk) -> None:
     async def work() -> None:
         await desk.holding()
         desk.world.exchange.cash -= Decimal(5_000)
-        await desk.watch(3)
+        await desk.watch(5)
         known = desk.world.store.known()
         assert known.position("AAPL") == 0
         (sold,) = [intent for intent in known.intents if not intent.opens]
@@ -86,7 +102,7 @@ def test_the_sale_goes_into_the_group_of_the_stop_so_that_nothing_is_sold_twice(
         group = next(order.request.oca_group for order in desk.world.exchange.of("stop"))
         desk.world.exchange.cash -= Decimal(5_000)
         desk.world.exchange.fills = False
-        await desk.watch(1)
+        await desk.watch(5)
         assert desk.broker.placed[0].oca_group == group
         desk.world.exchange.fills = True
         desk.world.exchange.quote("AAPL", "80.00", "80.02")
@@ -139,11 +155,23 @@ def test_with_the_ledger_locked_it_leaves_a_note_and_sells_all_the_same(desk: De
         with sqlite3.connect(desk.folder / "desk.sqlite", isolation_level=None) as other:
             other.execute("begin exclusive")
             desk.world.exchange.cash -= Decimal(5_000)
-            (ruling, *_) = await desk.watch(2)
+            (ruling, *_) = await desk.watch(5)
             assert ruling.state == "HALTED"
             assert desk.world.exchange.held == {"AAPL": 0}
             assert "lost since" in desk.note.causes[0]
             other.execute("rollback")
+
+    run(work)
+
+
+def test_a_try_that_the_broker_never_told_of_is_cancelled_before_the_next(desk: Desk) -> None:
+    async def work() -> None:
+        await desk.holding()
+        await desk.watch(8)
+        desk.broker.loses_orders_after = 0
+        desk.world.exchange.cash -= Decimal(5_000)
+        await desk.watch(5)
+        assert desk.broker.cancelled[:1] == [1]
 
     run(work)
 
@@ -230,7 +258,7 @@ def test_shares_whose_stop_is_gone_get_one_within_seconds_while_the_gateway_stan
         await desk.watch(1)
         for order in [*desk.world.exchange.of("stop"), *desk.world.exchange.of("target")]:
             desk.world.exchange.cancel(order.request.order_id, GATEWAY)
-        await desk.watch(12)
+        await desk.watch(20)
         (stop,) = desk.world.exchange.of("protect")
         assert (stop.client_id, stop.request.kind, stop.request.quantity, stop.request.tif) == (
             WATCHDOG,
@@ -239,7 +267,8 @@ def test_shares_whose_stop_is_gone_get_one_within_seconds_while_the_gateway_stan
             "gtc",
         )
         assert stop.request.stop_price == Decimal("95.00")
-        await desk.watch(15)
+        assert stop.request.oca_group == stop.request.ref
+        await desk.watch(8)
         assert len(desk.world.exchange.of("protect")) == 1
         assert desk.world.exchange.held == {"AAPL": 40}
 
@@ -262,7 +291,7 @@ def test_shares_that_are_not_the_desks_are_never_sold(desk: Desk) -> None:
     async def work() -> None:
         await desk.holding(MSFT=7)
         desk.world.exchange.cash -= Decimal(5_000)
-        await desk.watch(4)
+        await desk.watch(6)
         assert desk.world.exchange.held == {"AAPL": 0, "MSFT": 7}
 
     run(work)

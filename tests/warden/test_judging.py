@@ -56,10 +56,11 @@ def test_on_a_desk_that_is_well_nothing_is_found() -> None:
     ids=["none", "too small", "wrong side", "rejected", "cancelled", "a target", "another symbol"],
 )
 def test_shares_without_a_resting_stop_of_their_size_get_one_and_are_sold_if_that_fails(orders: Any) -> None:
-    look = seen(broker=snapshot((held(),), orders))
-    assert brief(found(look, after=timedelta(seconds=9))) == []
-    assert brief(found(look, after=timedelta(seconds=10))) == [("W1", "protect", "AAPL")]
-    assert brief(found(look, after=timedelta(seconds=30))) == [("W1", "flatten", "AAPL")]
+    for gateway, bound in ((sign("gateway", 7), 10), (sign("gateway", acts=False), 10), (sign("gateway"), 20)):
+        look = seen(broker=snapshot((held(),), orders), signs={"gateway": gateway, "feed": sign("feed")})
+        assert brief(found(look, after=timedelta(seconds=bound - 1))) == []
+        assert brief(found(look, after=timedelta(seconds=bound))) == [("W1", "protect", "AAPL")]
+        assert brief(found(look, after=timedelta(seconds=30))) == [("W1", "flatten", "AAPL")]
 
 
 @pytest.mark.control("W1")
@@ -108,6 +109,26 @@ def test_cash_that_differs_by_more_than_its_fraction_halts_after_the_brokers_own
     assert brief(found(far, after=CASH_PATIENCE)) == [("W2", "halt", "cash")]
 
 
+def test_what_fills_while_no_gateway_lives_to_book_it_is_no_difference_until_one_has_had_its_time() -> None:
+    """A gateway that is started again reads the broker and books; that it is silent for too long is W3's."""
+    look = seen(broker=snapshot((), (order(),)), signs={"gateway": sign("gateway", 15), "feed": sign("feed")})
+    assert found(look, after=LONG) == []
+    _, memory = judge(replace(look, now=NOW - LONG), Memory(), SETTINGS, LIMITS)
+    back = seen(broker=look.broker)
+    findings, memory = judge(back, replace(memory, looked=NOW), SETTINGS, LIMITS)
+    assert findings == ()
+    findings, _ = judge(replace(back, now=NOW + timedelta(seconds=10)), memory, SETTINGS, LIMITS)
+    assert brief(list(findings)) == [("W2", "halt", "AAPL")]
+
+
+def test_cash_is_compared_when_nothing_has_traded_for_as_long_as_it_may_be_late() -> None:
+    trade = Trade("x.1", "AAPL", "buy", Decimal(100), Decimal(100), NOW - CASH_PATIENCE, liquidation=False)
+    late = replace(trade, at=NOW - CASH_PATIENCE + timedelta(seconds=1))
+    far = snapshot((held(),), (order(),), cash="98000")
+    assert brief(found(seen(broker=far, ledger=ledger(trades=(trade,))), after=LONG)) == [("W2", "halt", "cash")]
+    assert found(seen(broker=far, ledger=ledger(trades=(trade, late))), after=LONG) == []
+
+
 @pytest.mark.control("W2")
 def test_an_order_of_the_desk_that_only_the_broker_knows_halts() -> None:
     stray = order(ref="D1:gone", perm_id=8, order_id=8, quantity="5", side="buy", kind="limit")
@@ -139,6 +160,39 @@ def test_a_process_that_never_lived_reduces() -> None:
 
 def test_the_feed_may_sleep_out_of_hours() -> None:
     assert found(seen(session=None, signs={"gateway": sign("gateway")})) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(10, []), (11, [("W3", "reduce", "feed")]), (31, [("W3", "halt", "feed")])]
+)
+def test_a_feed_that_slept_over_night_is_silent_only_since_the_open(seconds: int, expected: Any) -> None:
+    slept = {"gateway": sign("gateway"), "feed": sign("feed", 17.5 * 3600)}
+    look = seen(now=SESSION.open + timedelta(seconds=seconds), signs=slept)
+    assert brief(found(look)) == expected
+
+
+def test_a_silence_that_nobody_watched_halts_nobody() -> None:
+    look = seen(signs={**seen().signs, "gateway": sign("gateway", 40_000)})
+    assert brief(found(look, watched=timedelta(seconds=90))) == [("W3", "reduce", "gateway")]
+    assert brief(found(look, watched=timedelta(seconds=91))) == [("W3", "halt", "gateway")]
+
+
+def test_a_line_to_the_broker_that_is_down_over_night_halts_nobody() -> None:
+    """The broker's Gateway restarts itself every night, and is away for whole weekends."""
+    assert brief(found(seen(session=None, broker=None), after=LONG)) == [("W3", "reduce", "broker")]
+    at_open = seen(broker=None, now=SESSION.open + timedelta(seconds=90))
+    assert brief(found(at_open, after=LONG)) == [("W3", "reduce", "broker")]
+    later = seen(broker=None, now=SESSION.open + timedelta(seconds=91))
+    assert brief(found(later, after=LONG)) == [("W3", "halt", "broker")]
+
+
+def test_a_machine_that_slept_has_not_watched_anything_being_wrong_meanwhile() -> None:
+    uncovered = seen(broker=snapshot((held(),), ()), signs={**seen().signs, "gateway": sign("gateway", 4_000)})
+    _, memory = judge(uncovered, Memory(), SETTINGS, LIMITS)
+    awake = replace(uncovered, now=NOW + timedelta(hours=1))
+    findings, memory = judge(awake, memory, SETTINGS, LIMITS)
+    assert {finding.level for finding in findings} <= {"reduce", "protect"}
+    assert memory.watched(awake.now) == timedelta(seconds=10)
 
 
 @pytest.mark.control("W3")
@@ -235,9 +289,16 @@ def test_a_page_that_nobody_answers_is_found_again() -> None:
 
 @pytest.mark.control("W10")
 @pytest.mark.parametrize("other", [Identity("0.9", "limits"), Identity("1.0", "others")])
-def test_processes_of_other_programs_or_limits_halt(other: Identity) -> None:
+def test_processes_of_other_programs_or_limits_reduce_and_halt_when_it_lasts(other: Identity) -> None:
     look = seen(signs={"gateway": sign("gateway", identity=other), "feed": sign("feed", identity=Identity("", ""))})
-    assert brief(found(look)) == [("W10", "halt", "gateway")]
+    assert brief(found(look)) == [("W10", "reduce", "gateway")]
+    assert brief(found(look, after=timedelta(seconds=90))) == [("W10", "reduce", "gateway")]
+    assert brief(found(look, after=timedelta(seconds=91))) == [("W10", "halt", "gateway")]
+
+
+def test_the_last_sign_of_last_nights_program_is_no_other_program() -> None:
+    old = sign("feed", 40_000, identity=Identity("0.9", "limits"))
+    assert found(seen(session=None, signs={"gateway": sign("gateway"), "feed": old}), after=LONG) == []
 
 
 @pytest.mark.control("W11")
@@ -248,6 +309,15 @@ def test_a_position_that_the_broker_closed_by_itself_halts() -> None:
     )  # fmt: skip
     look = seen(broker=snapshot((held(),), (order(),), executions=(done,)))
     assert brief(found(look)) == [("W11", "halt", "AAPL")]
+
+
+def test_a_liquidation_that_an_operator_has_answered_for_halts_no_more() -> None:
+    done = Trade("x.1", "AAPL", "sell", Decimal(90), None, NOW, liquidation=True)
+    (finding,) = found(seen(ledger=ledger(trades=(done,))))
+    answered = ledger(trades=(done,), answered=(f"{finding.code}: {finding.sentence}; W3 feed: silent",))
+    assert found(seen(ledger=answered)) == []
+    again = replace(answered, trades=(done, replace(done, exec_id="x.10")))
+    assert brief(found(seen(ledger=again))) == [("W11", "halt", "AAPL")]
 
 
 @pytest.mark.control("W12")
@@ -267,8 +337,26 @@ def test_day_positions_are_sold_before_the_close_of_that_day_and_halt_at_it(day:
     assert levels(timedelta(seconds=60)) == ["halt"]
 
 
+@pytest.mark.parametrize("before", [timedelta(minutes=5), timedelta(seconds=30)])
+def test_shares_that_are_not_the_desks_are_nobodys_day_position(before: timedelta) -> None:
+    day = ledger(day_symbols=frozenset({"AAPL"}), adopted={"AAPL": Decimal(10)})
+    assert "W12" not in {each.control for each in found(seen(now=SESSION.close - before, ledger=day))}
+    partly = replace(day, adopted={"AAPL": Decimal(9)})
+    assert "W12" in {each.control for each in found(seen(now=SESSION.close - before, ledger=partly))}
+
+
 def test_what_is_held_over_night_on_purpose_is_left_alone_at_the_close() -> None:
     assert found(seen(now=SESSION.close - timedelta(minutes=1))) == []
+
+
+# C29
+
+
+@pytest.mark.control("C29")
+@pytest.mark.fault(48)
+def test_another_account_reduces_and_is_no_silent_broker() -> None:
+    look = seen(broker=None, stranger="the broker answers for U1234567, not for DU1234567")
+    assert brief(found(look, after=LONG)) == [("C29", "reduce", "account")]
 
 
 # What all of them keep
@@ -279,6 +367,7 @@ def test_what_is_well_again_is_forgotten() -> None:
     _, memory = judge(naked_look, Memory(), SETTINGS, LIMITS)
     _, healed = judge(replace(seen(), now=NOW + timedelta(seconds=9)), memory, SETTINGS, LIMITS)
     assert healed.since == {}
+    assert memory.since.keys() == {("W1", "AAPL")}
     findings, _ = judge(replace(naked_look, now=NOW + timedelta(seconds=12)), healed, SETTINGS, LIMITS)
     assert findings == ()
 

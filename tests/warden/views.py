@@ -67,13 +67,14 @@ def ledger(**changed: Any) -> LedgerSeen:
         day_open=Decimal(100_000),
         peak=Decimal(100_000),
         halts={},
+        answered=(),
         unanswered={},
     )
     return replace(well, **changed)
 
 
-def sign(process: str, seconds: float = 1.0, identity: Identity = OWN) -> Sign:
-    return Sign(process, timedelta(seconds=seconds), 4242, identity)
+def sign(process: str, seconds: float = 1.0, identity: Identity = OWN, *, acts: bool = True) -> Sign:
+    return Sign(process, timedelta(seconds=seconds), 4242, identity, acts)
 
 
 def seen(**changed: Any) -> Seen:
@@ -90,10 +91,17 @@ def seen(**changed: Any) -> Seen:
     return replace(well, **changed)
 
 
-def found(look: Seen, *, after: timedelta = timedelta(0), settings: ExecutionSettings = SETTINGS) -> list[Finding]:
-    """What is found when things have been so for some time."""
+def found(
+    look: Seen,
+    *,
+    after: timedelta = timedelta(0),
+    watched: timedelta = timedelta(days=1),
+    settings: ExecutionSettings = SETTINGS,
+) -> list[Finding]:
+    """What is found when things have been so for some time, and somebody has looked at them all along."""
     _, memory = judge(replace(look, now=look.now - after), Memory(), settings, LIMITS)
-    findings, _ = judge(look, memory, settings, LIMITS)
+    began = replace(memory, began=look.now - max(after, watched), looked=look.now)
+    findings, _ = judge(look, began, settings, LIMITS)
     return list(findings)
 
 

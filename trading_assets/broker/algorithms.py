@@ -18,7 +18,7 @@ VOLUME_SHARE_WHOLE = Decimal("0.005")  # of the average session's volume: more t
 DISPLAYS_WHOLE = 20  # times the size shown on the far side
 DISPLAYS_SHOWN = 5  # times the size shown on the own side: more than this tells the market what is coming
 LOT = 100
-SLICES_MAX = 12
+SLICES_MAX = 6  # each has a stop and a target, and an exit of all: a broker takes 20 orders of one side in a symbol
 EVERY = timedelta(minutes=2)
 BEFORE_CLOSE = timedelta(minutes=15)
 
@@ -74,9 +74,7 @@ def slices(
         PermanentFailure: The quantity, the limit, the tick or the style is not one.
     """
     _refuse_nonsense(style, quantity, limit, min_tick)
-    bid, ask = _sides(quote)
-    price = _limit_of(style, side, to_safe_tick(limit, side, min_tick), bid, min_tick)
-    price = _inside_collar(price, side, bid, ask, collar_fraction, min_tick)
+    price = limit_now(style, side, limit, quote, min_tick, collar_fraction)
     shown, facing = (quote.bid_size, quote.ask_size) if side == "buy" else (quote.ask_size, quote.bid_size)
     parts, why = _parts(quantity, facing, average_volume)
     moments = _moments(now, close, parts)
@@ -89,6 +87,15 @@ def slices(
         ),
         why=why,
     )
+
+
+def limit_now(
+    style: str, side: Side, limit: Decimal, quote: Quote, min_tick: Decimal, collar_fraction: Decimal
+) -> Decimal:
+    """The limit of an order, or of a slice, that goes out at this quote, USD: never worse than `limit`. DataNotReady as above."""
+    bid, ask = _sides(quote)
+    price = _limit_of(style, side, to_safe_tick(limit, side, min_tick), bid, min_tick)
+    return _inside_collar(price, side, bid, ask, collar_fraction, min_tick)
 
 
 def capped(quote: Quote, side: Side, cap_fraction: Decimal | float, min_tick: Decimal) -> Decimal:
@@ -192,4 +199,5 @@ def _displayed(quantity: int, shown: int | None) -> int:
     """How much of a slice is shown: all of it, or as much as waits there already, in whole lots."""
     if shown is None or shown <= 0 or quantity <= DISPLAYS_SHOWN * shown:
         return 0
-    return min(quantity, max(LOT, shown // LOT * LOT))
+    part = max(LOT, shown // LOT * LOT)
+    return part if part < quantity else 0

@@ -73,6 +73,7 @@ class Reactions(Strict):
     trim_share: Fraction = 0.30
     protective_stop_fraction: Fraction = 0.05  # for shares that have no stop of a plan
     naked_seconds: Seconds = 10.0
+    exit_seconds: Seconds = 15.0  # a limit that takes shares off and did not fill gives way to a market order
 
 
 class Watch(Strict):

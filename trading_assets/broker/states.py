@@ -60,6 +60,8 @@ def evident_state(intent: Tracked) -> IntentState | None:
     if working:
         return _open_state(intent, working)
     unsent = intent.quantity - sum(leg.quantity for leg in firsts)
+    if unsent > 0 and intent.filled > 0:
+        return "PARTIAL"
     if not firsts or unsent > 0 or all(leg.state == "absent" for leg in firsts):
         return None
     if all(leg.state == "filled" for leg in firsts):

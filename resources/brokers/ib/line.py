@@ -125,7 +125,7 @@ class Line:
         return zone_of(rest.partition(b"\0")[0].decode(errors="replace"), server_time)
 
     async def _join(self, host: str, port: int) -> None:
-        """In the loop that runs: the library remembers the first loop that it ever saw in this process, and would use that."""
+        """In the loop that runs: releases of the library before 2.1 remember the first loop of the process, and would use that."""
         conn = self.client.conn
         conn.transport, _ = await asyncio.get_running_loop().create_connection(lambda: conn, host, port)
 

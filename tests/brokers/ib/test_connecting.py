@@ -320,32 +320,19 @@ def test_a_connection_cut_before_or_after_an_order_says_so_and_proves_nothing(nu
         assert len(gateway.truth().orders) == (number - 1 if number < 3 else 3)
 
 
-def test_another_loop_that_the_library_remembers_does_not_matter() -> None:
+def test_a_loop_that_the_library_used_before_does_not_matter() -> None:
     other = asyncio.new_event_loop()
 
-    async def remembered() -> None:
-        getLoop.cache_clear()
+    async def used() -> None:
         getLoop()
 
     async def work(desk: Desk) -> None:
         assert (await desk.broker.snapshot()).accounts == (ACCOUNT,)
 
-    other.run_until_complete(remembered())
+    other.run_until_complete(used())
     other.close()
     with market() as gateway:
         with_desk(gateway, work)
-    getLoop.cache_clear()
-
-
-def test_the_library_is_never_made_to_remember_our_loop() -> None:
-    async def work(desk: Desk) -> None:
-        desk.broker.place([order(1, limit="99.00")])
-        await desk.hears(1, "working")
-
-    getLoop.cache_clear()
-    with market() as gateway:
-        with_desk(gateway, work)
-    assert getLoop.cache_info().currsize == 0
 
 
 @pytest.mark.fault(14)

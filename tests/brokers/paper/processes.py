@@ -13,10 +13,10 @@ from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from resources.brokers.feeds.manual import ManualFeed
 from resources.brokers.paper import PaperBroker
 from resources.clock import FixedClock
 from tests.brokers.paper.books import quote
+from tests.brokers.paper.manual import ManualFeed
 from tests.brokers.paper.stage import COSTS, NOW, truth_of
 from trading_assets.broker.model import Contract, OrderRequest
 from trading_assets.core.ports import Clock

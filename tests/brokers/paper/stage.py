@@ -10,10 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from resources.brokers.feeds.manual import ManualFeed
 from resources.brokers.paper import PaperBroker
 from resources.brokers.paper.account import AccountFile
 from resources.clock import FixedClock
+from tests.brokers.paper.manual import ManualFeed
 from tests.brokers.stage import TrueFill, TrueOrder, Truth
 from trading_assets.broker.model import OrderRequest, Quote, Side
 from trading_assets.broker.ports import Broker

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from resources.brokers.feeds.manual import ManualFeed
 from resources.brokers.paper.client_id import ClientIdLock
 from tests.brokers.paper.books import quote
+from tests.brokers.paper.manual import ManualFeed
 from tests.brokers.paper.processes import buy_a_bracket, later, legs, opened, problems, process, trade_for_ever
 from tests.brokers.paper.stage import NOW, truth_of
 from trading_assets.broker.model import BrokerEvent, Disconnected, Executed, OrderRequest

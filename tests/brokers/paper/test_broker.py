@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from resources.brokers.feeds.manual import ManualFeed
 from resources.brokers.paper import PaperBroker
 from resources.brokers.paper.broker import con_id_of
 from resources.brokers.paper.wording import event_of, event_text
 from tests.brokers.paper.books import bracket, exchange, order, place, quote
+from tests.brokers.paper.manual import ManualFeed
 from tests.brokers.paper.processes import legs, opened
 from tests.brokers.paper.stage import NOW, paper_stage, truth_of
 from trading_assets.broker.model import BrokerEvent, Contract, Executed, OrderRequest, Quoted

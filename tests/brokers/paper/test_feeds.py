@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from resources.brokers.feeds import QuoteFeed
 from resources.brokers.feeds.bars import LakeBars, SimulatedBars
 from resources.brokers.feeds.chosen import feed_of
-from resources.brokers.feeds.manual import ManualFeed
 from resources.brokers.feeds.replay import ReplayFeed
 from resources.brokers.feeds.tape import Moment, Shown, TapeBar, covers, moments, standing
 from resources.clock import FixedClock, RealClock, ReplayedClock
 from resources.lake import ParquetLake
+from tests.brokers.paper.manual import ManualFeed
 from tests.brokers.paper.processes import legs, opened
 from tests.brokers.paper.stage import COSTS, truth_of
 from trading_assets.broker.model import BrokerEvent, Executed, Noticed, Quote

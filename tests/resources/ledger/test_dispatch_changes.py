@@ -301,6 +301,17 @@ def test_shares_are_adopted_when_that_makes_ledger_and_broker_agree(desk: Desk) 
     assert desk.problems() == ()
 
 
+def test_shares_that_come_by_hand_bring_the_cash_that_the_account_holds_then(desk: Desk) -> None:
+    change = Adopted(held("ZZZ", "20"), Decimal(20), "by hand", cash=Decimal("48000.50"))
+    assert desk.apply(change) == [change]
+    assert desk.store.known().cash == Decimal("48000.50")
+    assert desk.apply(change) == []
+    without_word = Adopted(held("ZZZ", "30"), Decimal(10), "by hand")
+    assert desk.apply(without_word) == [without_word]
+    assert desk.store.known().cash == Decimal("48000.50")
+    assert desk.problems() == ()
+
+
 def test_cash_is_adopted_with_the_first_snapshot_whose_executions_are_booked(desk: Desk) -> None:
     wanted = desk.submitted()
     done = executed(wanted, "a.01", "7", "100")
