@@ -67,6 +67,8 @@ class Reducer:
         Args:
             capped: With a limit a little through the quote instead of at the market; what it leaves is followed up.
         """
+        # The watchdog may have sold since the last look, and its order is in the ledger before it is on the wire.
+        self._renew()
         held = positions(self._view.known).get(symbol, 0)
         wanted = min(quantity, abs(held) - reducing(self._view.known, symbol))
         contract = self.contract(symbol)
