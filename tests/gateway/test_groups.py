@@ -14,6 +14,7 @@ from tests.gateway.parts import exit_of
 from tests.gateway.test_brackets import AAPL, known, leg
 from tests.gateway.test_exits import holding, sold
 from tests.gateway.world import World, run
+from trading_assets.broker.settings import Reactions
 
 READINGS: tuple[Literal["shares", "proportion"], ...] = ("shares", "proportion")
 both = pytest.mark.parametrize("reading", READINGS)
@@ -84,7 +85,7 @@ def test_a_part_leaves_and_the_rest_keeps_its_stop_and_its_target(
         gateway, _ = await holding(world, confidence=0.5)
         watch = Watch(world)
         await leave(world, gateway)
-        await steps(world, gateway, watch, 20)
+        await steps(world, gateway, watch, 12)
         assert (sold(world), world.exchange.held["AAPL"]) == (Decimal(12), 28)
         resting = [(o.request.kind, o.left, o.request.stop_price or o.request.limit_price) for o in _open(world)]
         assert resting == [("stop", 28, Decimal("98.00")), ("limit", 28, Decimal("105.00"))]
@@ -96,12 +97,13 @@ def test_a_part_leaves_and_the_rest_keeps_its_stop_and_its_target(
 
 
 @both
-@pytest.mark.parametrize("filled", [0, 5, 11])
+@pytest.mark.parametrize("filled", [0, 5])
 def test_a_part_that_fills_slowly_is_never_short_nor_long_without_a_stop(
     world: World, reading: Literal["shares", "proportion"], filled: int
 ) -> None:
     async def work() -> None:
         world.exchange.reduces = reading
+        world.settings = world.settings.model_copy(update={"reactions": Reactions(exit_seconds=4.0)})
         gateway, _ = await holding(world)
         watch = Watch(world)
         world.exchange.fills = False
@@ -110,10 +112,10 @@ def test_a_part_that_fills_slowly_is_never_short_nor_long_without_a_stop(
         (part,) = [o for o in _open(world) if "-exit" in o.request.key]
         if filled:
             world.exchange.fill(part, filled, Decimal("99.99"))
-        await steps(world, gateway, watch, 16)
+        await steps(world, gateway, watch, 6)
         world.exchange.fills = True
         world.exchange.match()
-        await steps(world, gateway, watch, 20)
+        await steps(world, gateway, watch, 12)
         assert world.exchange.held["AAPL"] == 28
         assert watch.least == 0
         assert watch.naked_s <= NAKED_S
@@ -180,7 +182,7 @@ def test_a_halt_that_flattens_during_a_division_sells_everything_once(
         for order_id in world.broker.cancelled[:]:
             world.exchange.cancel(order_id, 11)
         await gateway.pump()
-        await steps(world, gateway, watch, 8)
+        await steps(world, gateway, watch, 4)
         assert (world.exchange.held["AAPL"], watch.least, sold(world)) == (0, 0, Decimal(40))
         assert not _open(world)
 
