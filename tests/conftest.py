@@ -11,7 +11,7 @@ from hypothesis import settings
 from trading_assets.core.settings import Home
 
 # Random worlds on a developer's machine; on every CI run the same ones, and fewer where a test names no number.
-settings.register_profile("ci", derandomize=True, print_blob=True, max_examples=60)
+settings.register_profile("ci", derandomize=True, print_blob=True, max_examples=25)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 

@@ -135,7 +135,7 @@ def _w2(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences)
         if key == CASH and traded is not None:
             lasted = min(lasted, seen.now - traded)
         if lasted >= (CASH_PATIENCE if key == CASH else patience):
-            yield Finding("W2", "halt", sentence, key[1])
+            yield Finding("W2", "halt", sentence, key[1].split(" ")[0])
 
 
 def _w3(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
@@ -318,7 +318,8 @@ def _positions_differ(ledger: LedgerSeen, broker: Snapshot) -> Iterator[tuple[tu
     for symbol in sorted(ledger.positions.keys() | told.keys()):
         booked, held = ledger.positions.get(symbol, _NOTHING), told.get(symbol, _NOTHING)
         if booked != held:
-            yield ("W2", symbol), f"the ledger holds {booked} {symbol}, the broker {held}"
+            # One that moves is a new one: fills that overlap are each booked in their time.
+            yield ("W2", f"{symbol} {booked} {held}"), f"the ledger holds {booked} {symbol}, the broker {held}"
 
 
 def _cash_differs(ledger: LedgerSeen, broker: Snapshot, fraction: Decimal) -> Iterator[tuple[tuple[str, str], str]]:

@@ -216,7 +216,7 @@ def _documents(draw: st.DrawFn) -> dict[str, Sequence[Row]]:
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_documents(), _MOMENTS)
 def test_whatever_comes_later_changes_nothing_of_what_was_seen(rows: dict[str, Sequence[Row]], as_of: datetime) -> None:
     whole = book(bars=[bar(session=XNYS.session(date(2012, 6, 4)))], **rows).at(as_of)

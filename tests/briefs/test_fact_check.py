@@ -212,7 +212,7 @@ def test_a_narrative_about_a_headline_that_does_not_exist_is_dropped(facts: Fact
     assert [(mismatch.agent, mismatch.symbol) for mismatch in wrong] == [("narrative", "AAA")]
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(TRUE), st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5))
 def test_no_value_but_the_one_that_stands_there_is_believed(
     facts: Facts, evidence: Evidence, value: float | str

@@ -65,14 +65,14 @@ _MOMENTS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_worlds(), _MOMENTS)
 def test_a_cut_never_shows_a_row_that_was_not_knowable(frames: Frames, as_of: datetime) -> None:
     for row in _rows(FactBook(frames).at(as_of)):
         assert not row or row["knowable_at"] <= as_of
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_worlds(), _MOMENTS)
 def test_a_cut_is_what_the_lake_would_have_shown_then(frames: Frames, as_of: datetime) -> None:
     """A backtest cuts facts that it loaded later, the desk loads them at the moment: both must see the same."""

@@ -141,7 +141,7 @@ def test_of_the_embedded_events_the_plain_ones_are_read_rightly() -> None:
     assert sum(read(headline).score == 0 for headline in known) > len(known) / 3
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.text(max_size=300))
 def test_any_text_is_read_within_bounds_and_leaves_no_word_of_its_own(text: str) -> None:
     said = read(text)
@@ -158,7 +158,7 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(_WORDS, max_size=12))
 def test_spaces_between_words_do_not_matter(words: list[str]) -> None:
     assert read(" ".join(words)) == read("  ".join(words) + " ")

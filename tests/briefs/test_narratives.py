@@ -89,7 +89,7 @@ def test_diversity_is_nothing_for_one_publisher_and_one_for_as_many_as_items() -
     assert diversity([1, 1, 2]) == pytest.approx(0.57938)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), min_size=1, max_size=30))
 def test_whatever_is_counted_is_in_bounds_and_no_order_changes_it(items: list[tuple[int, int]]) -> None:
     ages, publishers = [age for age, _ in items], [publisher for _, publisher in items]
@@ -101,7 +101,7 @@ def test_whatever_is_counted_is_in_bounds_and_no_order_changes_it(items: list[tu
     assert counts.stage in STAGES
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(1, 9))
 def test_a_story_told_more_often_now_is_never_called_older(recent: int, earlier: int, publishers: int) -> None:
     less, more = Counts(recent, earlier, 0, publishers, 0.0), Counts(recent + 1, earlier, 0, publishers, 0.0)
@@ -247,7 +247,7 @@ _HEADLINES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_HEADLINES)
 def test_whatever_is_told_the_rules_answer_passes_its_own_check(headlines: list[Told]) -> None:
     asked = inputs(*headlines)

@@ -126,7 +126,7 @@ _HEADLINES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_HEADLINES)
 def test_whatever_is_told_the_opinion_is_in_bounds_and_passes_its_own_check(
     headlines: list[tuple[str, int, int]],
@@ -140,7 +140,7 @@ def test_whatever_is_told_the_opinion_is_in_bounds_and_passes_its_own_check(
         assert set(said.evidence) <= inputs.ids
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(_HEADLINES)
 def test_the_rules_say_the_same_of_a_masked_question(headlines: list[tuple[str, int, int]]) -> None:
     """Names are hidden and days moved: a weekend shortens to nothing, so only headlines of one day keep their weights exactly."""
@@ -375,7 +375,7 @@ def test_certainty_is_allowed_by_the_type_and_paid_for_later(technical: Any) -> 
     assert complaint(TECHNICAL, technical, 1.0, "p2") is None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.fixed_dictionaries(
         {}, optional={name: st.floats(50, 150) for name in ("sma_50", "sma_200", "bb_lower_20_2", "bb_upper_20_2")}

@@ -185,7 +185,7 @@ _VALUE = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
 _VIEWS = st.sampled_from(["range", "trending_bull", "mixed", "unknown"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_VIEWS, st.fixed_dictionaries(dict.fromkeys({*TREND, *RANGE}, _VALUE)))
 def test_whatever_the_indicators_a_brief_is_in_bounds_or_absent(view: str, row: dict[str, float | None]) -> None:
     brief = _technical(view, row)
@@ -196,7 +196,7 @@ def test_whatever_the_indicators_a_brief_is_in_bounds_or_absent(view: str, row: 
         assert briefs_from_rows(ANALYST_BRIEFS.frame(brief_rows([brief], BEFORE)).rows(named=True)) == (brief,)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 500), st.integers(0, 500), st.floats(0, 1), st.floats(0, 1))
 def test_whatever_the_breadth_its_brief_is_in_bounds(rose: int, fell: int, fifty: float, long: float) -> None:
     row = {"advances": rose, "declines": fell, "above_sma_50_share": fifty, "above_sma_200_share": long}

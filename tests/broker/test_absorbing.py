@@ -52,7 +52,7 @@ def essence(known: Known) -> tuple[object, ...]:
 
 
 @given(truth=truths(), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @pytest.mark.fault(52)
 @pytest.mark.fault(53)
 @pytest.mark.fault(54)
@@ -70,7 +70,7 @@ def test_any_shuffle_of_events_and_one_reconciliation_end_where_the_snapshot_alo
 
 
 @given(truth=truths())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_reconciling_again_changes_nothing_that_lasts(truth: Truth) -> None:
     known, snapshot = knowing(*truth.intents, cash=Decimal(10_000)), truth.snapshot(numbered=False)
     known = after(known, looked(known, snapshot))
@@ -78,7 +78,7 @@ def test_reconciling_again_changes_nothing_that_lasts(truth: Truth) -> None:
 
 
 @given(truth=truths(), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_positions_and_cash_are_conserved(truth: Truth, data: st.DataObject) -> None:
     """Whatever was told before, the ledger ends with the broker's shares and, fees that are told included, with its cash."""
     start = knowing(*truth.intents, cash=Decimal(10_000))
@@ -93,7 +93,7 @@ def test_positions_and_cash_are_conserved(truth: Truth, data: st.DataObject) -> 
 
 
 @given(truth=truths(), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_change_of_a_state_is_a_way_that_the_life_cycle_allows(truth: Truth, data: st.DataObject) -> None:
     known = knowing(*truth.intents)
     events = data.draw(st.lists(st.sampled_from(truth.events), max_size=25)) if truth.events else []
@@ -106,7 +106,7 @@ def test_every_change_of_a_state_is_a_way_that_the_life_cycle_allows(truth: Trut
 
 
 @given(st.lists(st.sampled_from(["working", "pending_cancel", "held", "cancelled"]), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @pytest.mark.fault(47)
 def test_of_several_entries_behind_one_intent_none_is_left_to_live(statuses: list[BrokerStatus]) -> None:
     twins = [replace(report(ENTRY, status, perm_id=3000 + n), order_id=50 + n) for n, status in enumerate(statuses)]

@@ -204,7 +204,7 @@ def test_a_price_below_one_tick_is_one_tick() -> None:
     tick=st.sampled_from(["0.01", "0.05", "0.0001"]),
     minutes=st.integers(0, 240),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_schedule_keeps_its_promises(
     quantity: int,
     style: str,
@@ -232,7 +232,7 @@ def test_every_schedule_keeps_its_promises(
 
 
 @given(st.integers(1, 10**6), st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_shares_are_shared_out_exactly(quantity: int, parts: int) -> None:
     shares = shared_out(quantity, parts)
     assert sum(shares) == quantity

@@ -141,7 +141,7 @@ ticks = st.lists(st.tuples(st.floats(0, 600), st.integers(9_000, 11_000), st.int
 
 
 @given(ticks=ticks)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_bars_agree_with_all_trades_of_their_minute(ticks: list[tuple[float, int, int]]) -> None:
     total, quotes = 1000, []
     for second, cents, size in sorted(ticks):

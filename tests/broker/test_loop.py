@@ -150,7 +150,7 @@ def act(world: World, action: str, number: int) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 20)), max_size=25))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @pytest.mark.fault(4)
 @pytest.mark.fault(38)
 @pytest.mark.fault(39)

@@ -347,7 +347,7 @@ prices = st.lists(
 @given(
     prices=prices, quantity=st.sampled_from([-100, -1, 1, 100]), confidence=st.floats(0, 1), every=st.floats(0.1, 30)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_the_market_does_nothing_is_wanted_but_less_risk(
     prices: list[float], quantity: int, confidence: float, every: float
 ) -> None:

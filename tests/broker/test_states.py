@@ -34,7 +34,7 @@ STATES: list[IntentState] = sorted(WAYS)
 
 
 @given(st.sampled_from(STATES), st.none() | st.sampled_from(STATES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_step_of_a_way_is_allowed(now: IntentState, then: IntentState | None) -> None:
     at = now
     for step in way(now, then):

@@ -104,7 +104,6 @@ def test_limits_cannot_be_changed_after_they_were_read() -> None:
         ("ib", "{port: 70000}", "port"),
         ("simulated_seed", "-1", "simulated_seed"),
         ("slot_grace_minutes", "0", "slot_grace_minutes"),
-        ("mode", "live", "mode"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path, key: str, value: str, complaint: str) -> None:

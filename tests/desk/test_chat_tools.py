@@ -236,7 +236,7 @@ def test_a_halt_that_came_later_is_not_told(root: Path) -> None:
     sizes=st.lists(st.tuples(st.integers(0, 900), st.none() | st.integers(1, 900)), max_size=60),
     most=st.integers(1, 60),
 )
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_an_answer_is_never_larger_than_its_bounds(sizes: list[tuple[int, int | None]], most: int) -> None:
     rows = [Row(cells="o" * own, quoted="w" * others if others else None) for own, others in sizes]
     shown = found(rows, most=most, empty="nothing", note="a note")
@@ -314,7 +314,7 @@ def test_a_damaged_lake_is_a_sentence_too(home: Home) -> None:
         rows=st.none() | st.integers(1, 30),
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_is_asked_the_answer_is_bounded_and_nothing_raises(root: Path, call: ToolCall) -> None:
     shown = use(desk(), call)
     assert len(shown.rows) <= ROWS_MAX

@@ -142,7 +142,7 @@ def test_without_rounds_the_rules_look_up_nothing() -> None:
     question=st.text(max_size=120)
     | st.lists(st.sampled_from([*EXAMPLES, "IBM", "why", "9", "not"]), max_size=8).map(" ".join)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_rules_answer_anything_within_their_own_check(question: str) -> None:
     inputs = asked(question)
     answer = by_keywords(inputs)
@@ -166,7 +166,7 @@ def test_what_was_looked_up_is_shown_with_its_note_and_cited() -> None:
 
 
 @given(rows=st.lists(st.text(min_size=0, max_size=400), max_size=40), findings=st.integers(1, 4))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_a_reply_from_findings_keeps_its_bounds(rows: list[str], findings: int) -> None:
     held = [finding(*rows, number=at) for at in range(1, findings + 1)]
     inputs = asked("anything", *held)
@@ -326,7 +326,7 @@ def test_figures_without_a_finding_are_named(line: str, missing: tuple[str, ...]
     places=st.integers(0, 4),
     grouped=st.booleans(),
 )
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_a_figure_of_a_finding_is_found_however_it_is_rounded(value: Decimal, places: int, grouped: bool) -> None:
     said = f"{value:,.{places}f}" if grouped else f"{value:.{places}f}"
     held = finding(f"close={value}")

@@ -354,7 +354,7 @@ def test_a_backtest_is_traced_in_its_own_lane(home: Home, capsys: pytest.Capture
 # Rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     number=st.floats(),
     amount=st.decimals(allow_nan=False, allow_infinity=False, places=4),

@@ -110,7 +110,7 @@ def test_bars_outside_the_span_are_not_seen() -> None:
     assert frame["equity"].to_list() == [130_000]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(prices=st.lists(st.tuples(PRICES, PRICES), min_size=1, max_size=8))
 def test_equity_moves_with_the_price_of_what_is_held_and_with_nothing_else(prices: list[tuple[float, float]]) -> None:
     rows = bars(*(bar_row(n, opens, close) for n, (opens, close) in enumerate(prices, start=1)))
@@ -121,7 +121,7 @@ def test_equity_moves_with_the_price_of_what_is_held_and_with_nothing_else(price
     assert all(count == int(count) >= 0 for count in shares)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(price=PRICES, symbols=st.integers(1, 5), ratio=st.sampled_from([2.0, 3.0, 0.5, 1.5, 0.1]))
 def test_at_a_constant_price_only_costs_are_lost_whatever_splits_come(price: float, symbols: int, ratio: float) -> None:
     names = [f"S{n}" for n in range(symbols)]
@@ -145,7 +145,7 @@ def test_the_order_of_rows_changes_nothing(seed: object) -> None:
     assert held(bars(*shuffled), sessions=3, costs=PAPER) == held(bars(*rows), sessions=3, costs=PAPER)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     prices=st.lists(PRICES, min_size=2, max_size=6),
     amount=st.sampled_from([0.01, 0.5, 3.25]),
@@ -161,7 +161,7 @@ def test_a_dividend_adds_its_cash_once_and_for_good(prices: list[float], amount:
     assert all(gain % Decimal(str(amount)) == 0 for gain in gained)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(prices=st.lists(PRICES, min_size=3, max_size=8), cut=st.integers(1, 7))
 def test_later_bars_never_change_earlier_equity(prices: list[float], cut: int) -> None:
     rows = [bar_row(n, price, price) for n, price in enumerate(prices, start=1)]

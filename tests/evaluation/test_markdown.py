@@ -35,7 +35,7 @@ def cells(line: str) -> int:
     return line.replace("\\|", "").count("|") - 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     equity=st.lists(st.decimals(min_value=1, max_value=500_000, places=4), max_size=12),
     pnl=st.lists(AMOUNTS, max_size=12),
@@ -67,7 +67,7 @@ def test_any_record_renders_with_whole_tables_and_plain_json(
     assert json.loads(json.dumps(findings.as_json(), allow_nan=False)) == findings.as_json()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(pnl=st.lists(AMOUNTS, max_size=25))
 def test_best_trades_never_lost_worst_never_won_and_both_are_in_order(pnl: list[Decimal]) -> None:
     rows = trades(*(trade_row(n, amount, return_fraction=0.0) for n, amount in enumerate(pnl, start=1)))

@@ -111,7 +111,7 @@ def test_verdicts_without_plans_are_left_out() -> None:
     assert veto_outcomes(asked, TRADE_PLANS.empty(), bars(), actions(), last=day(9), costs=FREE) == ()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     closes=st.lists(st.floats(60, 150).map(lambda price: round(price, 2)), min_size=2, max_size=30),
     seen=st.integers(1, 29),
@@ -122,7 +122,7 @@ def test_bars_after_the_last_session_never_change_the_outcome(closes: list[float
     assert played(rows, last=day(known), costs=PAPER) == played(rows[:known], last=day(known), costs=PAPER)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(closes=st.lists(st.floats(60, 150).map(lambda price: round(price, 2)), min_size=1, max_size=30))
 def test_a_replay_loses_no_more_than_the_worst_price_and_wins_no_more_than_the_best(closes: list[float]) -> None:
     rows = [bar_row(n, close, close) for n, close in enumerate(closes, start=1)]

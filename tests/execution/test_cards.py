@@ -134,7 +134,7 @@ def test_a_plan_that_nobody_voted_on_says_so() -> None:
 # Grades
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(one=st.integers(-500, 500), two=st.integers(-500, 500))
 def test_what_a_trade_earned_has_no_part_in_its_grade(one: int, two: int) -> None:
     assert card(plan(), str(one)).grade == card(plan(), str(two)).grade
@@ -178,7 +178,7 @@ def test_a_weak_decision_is_told_its_weakest_part() -> None:
 ANECDOTE = re.compile(r"\d{4}|\$|USD|[A-Z]{2,}|\d+\.\d{3,}")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     pnl=st.decimals(-5000, 5000, places=4),
     entry=st.decimals(96, 500, places=2),

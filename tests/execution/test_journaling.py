@@ -238,7 +238,7 @@ def test_a_settlement_tells_the_book_after_the_session() -> None:
     assert body["paid"] == [{"symbol": "AAA", "amount": "1.2300"}]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(cash=st.decimals(-(10**9), 10**9, places=4))
 def test_booked_amounts_are_told_to_the_last_place(cash: Decimal) -> None:
     body = body_of(settlement_entry(close(DAY, cash), [], book="desk", at=at(DAY)))

@@ -232,7 +232,7 @@ def _joined(rows: list[Row]) -> Row:
     return daily(f"{rows[0]['open']} {high} {low} {rows[-1]['close']}")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_hours(), st.sampled_from(["buy", "sell"]), st.booleans())
 def test_intraday_bars_never_fill_what_their_daily_bar_cannot(rows: list[Row], side: Any, ends: bool) -> None:
     """Prices stay within the day, times ascend, nothing turns over, and a leg fills at its price or worse."""
@@ -249,7 +249,7 @@ def test_intraday_bars_never_fill_what_their_daily_bar_cannot(rows: list[Row], s
     assert not (ends and result.close.book.positions)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_hours(), st.sampled_from(["buy", "sell"]))
 def test_one_bar_a_symbol_is_matched_as_a_session_is(rows: list[Row], side: Any) -> None:
     bars = [replace(price_bar(_joined(rows)), symbol=name) for name in ("AAA", "BBB")]

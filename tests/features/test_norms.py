@@ -27,7 +27,7 @@ def finite_before(table: Floats, row: int, column: int, length: int) -> list[flo
 
 
 @given(values, st.integers(1, 6), st.integers(1, 25))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_a_norm_is_the_mean_or_median_of_the_finite_rows_before(
     rows: list[list[float]], least: int, length: int
 ) -> None:

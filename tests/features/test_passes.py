@@ -32,7 +32,7 @@ def roster_bars(rosters: list[set[str]]) -> pl.DataFrame:
 
 
 @given(rosters)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_every_row_is_given_to_its_symbol(rosters: list[set[str]]) -> None:
     bars = roster_bars(rosters)
     history = histories(bars, last=LAST)

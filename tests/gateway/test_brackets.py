@@ -47,7 +47,7 @@ def known(*legs: Leg, booked: int = 0) -> Known:
     return Known(tracked, {}, frozenset(), {}, {"AAPL": Decimal(booked)}, None, frozenset())
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 500), max_size=5), st.integers(1, 2_000))
 def test_a_reduction_divides_into_exactly_its_shares_and_no_group_gets_more_than_it_covers(
     covers: list[int], wanted: int
@@ -61,7 +61,7 @@ def test_a_reduction_divides_into_exactly_its_shares_and_no_group_gets_more_than
     assert sum(not share.group for share in shares) <= 1
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.integers(1, 500), st.integers(1, 10_000), st.integers(1, 4))
 def test_a_bracket_transmits_only_with_its_stop_which_is_written_last(quantity: int, first: int, number: int) -> None:
     plan = plan_of(quantity=quantity)

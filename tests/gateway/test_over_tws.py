@@ -477,7 +477,7 @@ def test_a_clock_that_is_not_the_brokers_lets_nothing_in(tmp_path: Path, seconds
 
 
 @given(fraction=st.floats(0, 0.999), wrong=st.floats(-30, 30), out=st.floats(0, 3), back=st.floats(0, 3))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_a_told_second_never_makes_a_clock_look_worse_than_it_is(
     fraction: float, wrong: float, out: float, back: float
 ) -> None:

@@ -125,7 +125,7 @@ def test_a_moment_that_is_none_is_not_believed(models: ModelServer, word: str) -
     assert (failure.counts, failure.open_now, failure.at_least) == (True, False, NOW)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.one_of(st.none(), st.floats(), st.integers(0, 10**18).map(float)))
 def test_no_pause_is_negative_or_longer_than_a_day(seconds: float | None) -> None:
     failure = failure_of(ModelRateLimitError("m", "slow down", retry_after=seconds))
@@ -281,7 +281,7 @@ def test_no_text_of_any_failure_holds_the_key(
     assert KEY not in caplog.text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=500))
 def test_a_reason_is_one_short_printable_line(words: str) -> None:
     failure = failure_of(ModelHTTPError(400, "m", {"message": words}))

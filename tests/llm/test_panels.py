@@ -427,7 +427,7 @@ def test_without_a_route_that_can_be_asked_nothing_is_grouped_or_sent(jury: Desk
 
 
 @given(st.decimals(0, 10, places=9), st.decimals(0, 10, places=9), st.integers(1, 16))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_a_price_is_shared_to_the_billionth_with_nothing_lost(cost: Decimal, shadow: Decimal, count: int) -> None:
     shares = shares_of(Price(cost, shadow), count)
     assert len(shares) == count
@@ -437,7 +437,7 @@ def test_a_price_is_shared_to_the_billionth_with_nothing_lost(cost: Decimal, sha
 
 
 @given(st.lists(st.sampled_from(["a", "b", "alone"]), max_size=40), st.integers(1, 16))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_groups_hold_each_question_once_and_never_too_many(decisions: list[str], most: int) -> None:
     stubs: list[Any] = [
         _Stub(JUDGE if name == "alone" else JURY, desk_budget(BudgetSettings(), decision=name, day=DAY))

@@ -79,7 +79,7 @@ def test_every_model_of_the_delivered_settings_has_a_price() -> None:
             assert list_price(route, model, Usage(1_000, 0, 100), at=AT) is not None, (route.name, model)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from(PRICED),
     st.integers(0, 90_000),
@@ -217,7 +217,7 @@ def test_a_subscription_s_bill_has_the_list_price_as_its_shadow() -> None:
 # Bounds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(PRICED), st.integers(1, 120_000), st.decimals("0.000001", "5", places=6))
 def test_the_most_output_tokens_fit_and_one_more_does_not(
     priced: tuple[RouteName, str], input_tokens: int, left: Decimal
@@ -236,7 +236,7 @@ def test_nothing_left_means_no_tokens() -> None:
         assert output_tokens_within(settings_of("anthropic"), "claude-sonnet-5-5", left, 6_000, at=AT) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(PRICED), st.integers(0, 50_000), st.floats(0, 1), st.floats(0, 1), st.integers(0, 5_000))
 def test_no_call_within_its_tokens_costs_more_than_was_reserved(
     priced: tuple[RouteName, str], input_tokens: int, cached: float, written: float, output: int
@@ -259,7 +259,7 @@ def test_no_call_within_its_tokens_costs_more_than_was_reserved(
     assert real <= most
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=300))
 def test_the_bound_of_a_text_grows_with_it_and_never_exceeds_its_bytes(text: str) -> None:
     bound = input_tokens_bound(text)

@@ -319,7 +319,7 @@ def test_a_record_holds_the_whole_request_in_words() -> None:
     assert request["identity"]["settings"] == {"effort": "low"}
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     signal=st.floats(-1, 1),
     reasons=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=5),

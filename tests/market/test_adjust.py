@@ -80,7 +80,7 @@ def test_no_bars_stay_no_bars() -> None:
     assert split_adjusted(bars.clear(), actions, as_of_session=DAYS[-1]).is_empty()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(SPLITS, st.integers(1, len(DAYS) - 1), st.integers(1, len(DAYS) - 1))
 def test_ratios_between_two_past_sessions_never_change(splits: dict[date, float], one: int, other: int) -> None:
     bars, actions = market_with(splits)
@@ -90,7 +90,7 @@ def test_ratios_between_two_past_sessions_never_change(splits: dict[date, float]
     assert [x / before[0] for x in before] == pytest.approx([x / after[0] for x in after])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(SPLITS)
 def test_price_times_volume_is_invariant(splits: dict[date, float]) -> None:
     bars, actions = market_with(splits)
@@ -101,7 +101,7 @@ def test_price_times_volume_is_invariant(splits: dict[date, float]) -> None:
         )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(SPLITS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(splits: dict[date, float], chance: random.Random) -> None:
     bars, actions = market_with(splits)
@@ -163,7 +163,7 @@ def test_a_dividend_as_large_as_the_price_is_refused_by_name(amount: float) -> N
         adjusted(bars, paid((2, amount)), as_of_session=DAYS[-1])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(SPLITS, st.dictionaries(st.integers(1, len(DAYS) - 1), st.floats(0.01, 20.0), max_size=4))
 def test_the_ratio_of_two_adjusted_closes_is_what_a_reinvesting_holder_has(
     splits: dict[date, float], dividends: dict[int, float]

@@ -126,7 +126,7 @@ def test_a_second_source_that_answered_nothing_fails_every_session() -> None:
     assert red(verdicts) == [session.day for session in JUDGED]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     st.sampled_from(["open", "high", "low", "close"]),
     st.floats(0.9, 1.1),

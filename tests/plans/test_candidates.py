@@ -285,7 +285,7 @@ def test_a_proposal_for_another_kind_of_slot_waits_for_it() -> None:
     assert refusals == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.permutations(range(4)), st.permutations(range(4)))
 def test_the_order_of_symbols_and_theses_does_not_matter(first: list[int], second: list[int]) -> None:
     symbols = [breakout(), dip(symbol="BBB"), return_to_mean(symbol="CCC"), breakout(symbol="DDD")]

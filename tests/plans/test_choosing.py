@@ -159,7 +159,7 @@ def test_an_answer_outside_its_bounds_is_no_answer(wrong: dict[str, Any]) -> Non
         unique_by=lambda one: one[:3],
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_rules_always_pass_their_own_check(found: list[tuple[str, str, bool, float, str]]) -> None:
     made = [
         candidate(strategy, symbol, confidence=sure, pair=pair, **(SHORT if short else {}))

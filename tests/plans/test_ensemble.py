@@ -73,7 +73,7 @@ _LESSONS = st.lists(
 )  # sessions ago, dollars, vote
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_LESSONS, st.randoms(use_true_random=False))
 def test_weights_stay_within_their_bounds_and_the_order_of_lessons_does_not_matter(
     drawn: list[tuple[int, int, float]], random: Any
@@ -85,7 +85,7 @@ def test_weights_stay_within_their_bounds_and_the_order_of_lessons_does_not_matt
     assert _weight(*lessons) == weight
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(_LESSONS, _LESSONS)
 def test_what_happens_later_never_changes_an_earlier_weight(
     before: list[tuple[int, int, float]], after: list[tuple[int, int, float]]

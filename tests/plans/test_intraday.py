@@ -77,7 +77,7 @@ def test_it_does_not_enter_without_a_bar_of_its_symbol() -> None:
     assert vwap_momentum(scene(_daily(), slot=ELEVEN, intraday=other)) is None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(-120, 120), st.integers(0, 90))
 def test_a_bar_is_fresh_for_thirty_minutes_after_its_end_and_never_before_it_was_known(minutes: int, late: int) -> None:
     row = bar_at(ELEVEN, minutes_old=minutes)

@@ -103,7 +103,7 @@ def test_a_gap_that_is_not_measured_has_not_closed() -> None:
     assert closed(desk_of(correlations=(apart(gap_z=NAN),)), "AAA", "BBB") is None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.floats(-4, -1), st.floats(-4, 4), st.floats(0.3, 1), st.floats(0.4, 1), st.integers(3, 30), st.floats(0.1, 14)
 )

@@ -241,7 +241,7 @@ _NUMBER = st.none() | st.floats(-1000, 1000)
     st.booleans(),
     st.sampled_from(("nascent", "peak", "dead")),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_votes_are_bounded_whatever_the_readings_and_the_rules_pass_their_own_check(
     persona: str, indicators: dict[str, Any], view: str, short: bool, stage: str
 ) -> None:

@@ -252,7 +252,7 @@ def test_exits_trims_additions_and_entries_come_in_that_order() -> None:
 _BASE = st.integers(1, 60)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     base=_BASE,
     share=st.floats(0.05, 4.0),
@@ -305,7 +305,7 @@ def test_an_addition_is_never_without_a_stop_nor_above_any_limit(
             assert plan.reward_to_risk >= Decimal("1.5")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(quantity=st.integers(1, 500), base=st.integers(1, 500), gain=st.floats(0.0, 0.5), confidence=st.floats(0.3, 1.0))
 def test_a_trim_never_sells_everything_and_is_not_repeated(
     quantity: int, base: int, gain: float, confidence: float

@@ -132,7 +132,7 @@ def test_no_order_is_larger_than_a_plan_can_say() -> None:
 _MONEY = st.integers(0, 50_000_000).map(lambda cents: Decimal(cents) / 100)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     _MONEY,
     st.integers(1, 6_000),

@@ -252,7 +252,7 @@ _COLUMNS = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.data())
 def test_every_setup_has_its_stop_below_its_entry_and_its_target_above(data: st.DataObject) -> None:
     close = data.draw(_PRICE)

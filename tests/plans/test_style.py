@@ -114,7 +114,7 @@ _REGIMES = st.sampled_from(["normal", "buyer_dominated", "seller_dominated", "st
 _CENTS = st.integers(100, 500_000)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_CENTS, st.integers(1, 2_000), st.sampled_from(["long", "short"]), _REGIMES, st.floats(0.0, 500.0))
 def test_a_style_never_pays_more_than_the_cap_and_keeps_distances_and_reward(
     cents: int, risk: int, side: PlanSide, regime: str, spread: float
@@ -132,7 +132,7 @@ def test_a_style_never_pays_more_than_the_cap_and_keeps_distances_and_reward(
         assert made.entry % Decimal("0.01") == 0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(10_000, 5_000_000))
 def test_a_passive_limit_is_on_the_better_side_of_the_last_price_even_between_ticks(units: int) -> None:
     reference = Decimal(units) / 10_000

@@ -289,7 +289,7 @@ def test_votes_on_what_is_no_candidate_leave_no_row() -> None:
     assert _with_votes((), stray).vote_rows == ()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 100_000_000), st.floats(0.1, 40.0), st.floats(0.1, 1.0))
 def test_no_size_loses_more_at_the_stop_or_weighs_more_than_the_limits_allow(
     cents: int, atr: float, fraction: float
@@ -305,7 +305,7 @@ def test_no_size_loses_more_at_the_stop_or_weighs_more_than_the_limits_allow(
         assert made.reward_to_risk >= Decimal("1.5")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     st.permutations(range(3)), st.lists(st.floats(-1, 1), min_size=12, max_size=12), st.randoms(use_true_random=False)
 )
@@ -329,7 +329,7 @@ _SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 _HELD = st.tuples(st.integers(1, 60), st.floats(90.0, 110.0), st.none() | st.floats(85.0, 99.0), st.integers(0, 25))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.dictionaries(st.sampled_from(_SYMBOLS), _HELD),
     st.lists(st.floats(-0.2, 1.0), min_size=16, max_size=16),

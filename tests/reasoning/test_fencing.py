@@ -35,7 +35,7 @@ class Loose(BaseModel):
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_text_contains_the_marks_that_it_stands_between(raw: str) -> None:
     found = FENCE.fullmatch(fenced(raw, source="headlines.0.text"))
     assert found is not None
@@ -51,7 +51,7 @@ def test_a_token_belongs_to_its_text() -> None:
 
 
 @given(st.text(alphabet="0123456789abcdef", max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_token_that_the_text_contains_is_passed_over(text: str) -> None:
     assert token_of(text, digits=2) not in text
 
@@ -95,7 +95,7 @@ def test_the_complaint_names_the_field_and_the_rule(answer: Loose, complaint: st
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_clean_answer_is_one_that_sanitising_would_not_flag(words: str) -> None:
     if clean_output(Loose(words=words)) is None:
         assert "found" not in fenced(words, source="a")
@@ -129,7 +129,7 @@ def every_instruction() -> str:
     st.dictionaries(st.sampled_from(("rsi_14", "adx_14", "mom_252_21")), st.floats(-1, 100)),
     st.sampled_from(("range", "trending_bull", "mixed")),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_the_rules_say_is_always_clean(prices: dict[str, float], ratios: dict[str, float], view: str) -> None:
     day = date(2012, 6, 12)
     inputs = TechnicalInputs(

@@ -107,7 +107,7 @@ def test_an_ordinary_text_stays_as_it_is(headline: str) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_making_a_text_plain_twice_changes_nothing(raw: str) -> None:
     once = plain(raw, characters_max=2_000)
     twice = plain(once.text, characters_max=2_000)
@@ -116,7 +116,7 @@ def test_making_a_text_plain_twice_changes_nothing(raw: str) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_plain_text_holds_nothing_hidden_no_tag_no_mark_and_no_address(raw: str) -> None:
     text = text_of(raw)
     assert {unicodedata.category(c) for c in text} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} == set()
@@ -126,7 +126,7 @@ def test_a_plain_text_holds_nothing_hidden_no_tag_no_mark_and_no_address(raw: st
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=400), st.integers(CHARACTERS_MIN, 300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_text_is_never_longer_than_it_may_be(raw: str, most: int) -> None:
     found = plain(raw, characters_max=most)
     assert len(found.text) <= most
@@ -246,6 +246,6 @@ def test_a_word_that_imitates_a_ticker_is_told_apart_from_one_that_does_not(
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_plain_latin_words_imitate_nothing(text: str) -> None:
     assert look_alikes(text) == ()

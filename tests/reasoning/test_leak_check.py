@@ -267,7 +267,7 @@ def test_a_subject_sees_single_questions_when_it_wants_them() -> None:
 
 
 @given(PRICES)
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_inverted_prices_move_the_other_way_and_end_where_they_were(closes: tuple[float, ...]) -> None:
     turned = inverted(asked(closes))
     assert turned.closes[-1] == closes[-1]
@@ -277,7 +277,7 @@ def test_inverted_prices_move_the_other_way_and_end_where_they_were(closes: tupl
 
 
 @given(PRICES)
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_shuffled_prices_have_the_same_ends_and_the_same_moves(closes: tuple[float, ...]) -> None:
     mixed = shuffled(asked(closes))
     assert mixed.closes[0] == closes[0]
@@ -295,7 +295,7 @@ def test_shuffling_changes_the_order_and_is_the_same_each_time() -> None:
 
 
 @given(PRICES, PRICES)
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_swapped_prices_are_the_donors_moves_at_the_own_level(own: tuple[float, ...], donor: tuple[float, ...]) -> None:
     traded = swapped(asked(own), asked(donor, "MSFT"))
     assert traded.closes[-1] == own[-1]
@@ -305,7 +305,7 @@ def test_swapped_prices_are_the_donors_moves_at_the_own_level(own: tuple[float, 
 
 
 @given(PRICES, PRICES)
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_made_prices_are_quoted_in_cents_like_real_ones(own: tuple[float, ...], donor: tuple[float, ...]) -> None:
     for made in (inverted(asked(own)), shuffled(asked(own)), swapped(asked(own), asked(donor))):
         assert all(close > 0 and round(close, 2) == close for close in made.closes)

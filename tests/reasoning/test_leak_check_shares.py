@@ -11,7 +11,7 @@ COUNTS = st.integers(1, 600).flatmap(lambda count: st.tuples(st.integers(0, coun
 
 
 @given(COUNTS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_interval_is_that_of_clopper_and_pearson(pair: tuple[int, int]) -> None:
     hits, count = pair
     reference = binomtest(hits, count).proportion_ci(0.95, method="exact")
@@ -21,7 +21,7 @@ def test_the_interval_is_that_of_clopper_and_pearson(pair: tuple[int, int]) -> N
 
 
 @given(COUNTS, st.floats(0.01, 0.99))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_tail_is_that_of_the_binomial_distribution(pair: tuple[int, int], chance: float) -> None:
     hits, count = pair
     assert at_least(hits, count, chance) == pytest.approx(binom.sf(hits - 1, count, chance), rel=1e-8, abs=1e-12)
@@ -47,7 +47,7 @@ def test_all_and_none_have_one_open_end() -> None:
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.integers(0, n), st.just(n))))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_gap_turned_round_has_its_ends_turned_round(counts: tuple[int, int, int]) -> None:
     gained, lost, count = counts
     gap, other = Gap(gained, lost, count), Gap(lost, gained, count)

@@ -84,7 +84,7 @@ SCREENS = st.builds(
 
 
 @given(SCREENS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_question_comes_back_exactly(screen: Screen) -> None:
     masked = mask(screen)
     assert masked.unmask(masked.inputs) == screen
@@ -92,7 +92,7 @@ def test_any_question_comes_back_exactly(screen: Screen) -> None:
 
 
 @given(SCREENS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_masked_question_survives_the_wire(screen: Screen) -> None:
     masked = mask(screen)
     received = Screen.model_validate_json(masked.inputs.model_dump_json())
@@ -103,7 +103,7 @@ def test_a_masked_question_survives_the_wire(screen: Screen) -> None:
 
 
 @given(st.lists(LEVELS | PRICES, min_size=1, max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_levels_keep_their_signs_and_never_change_their_order(levels: list[float]) -> None:
     rebased = Rebased(levels)
     shown = [float(rebased.hide(level)) for level in levels]
@@ -116,7 +116,7 @@ def test_levels_keep_their_signs_and_never_change_their_order(levels: list[float
 
 
 @given(st.lists(st.integers(5_000, 20_000), min_size=2, max_size=40, unique=True))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_ratios_are_kept_to_the_step_of_the_scale(hundreds: list[int]) -> None:
     levels = [float(level) for level in hundreds]
     rebased = Rebased(levels)
@@ -125,7 +125,7 @@ def test_ratios_are_kept_to_the_step_of_the_scale(hundreds: list[int]) -> None:
 
 
 @given(st.floats(40, 100_000), st.lists(st.floats(0.5, 2.0), min_size=1, max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_same_moves_look_the_same_at_any_price_of_a_class(price: float, ratios: list[float]) -> None:
     def shown(first: float) -> list[float]:
         rebased = Rebased([first, *(first * ratio for ratio in ratios)])
@@ -136,7 +136,7 @@ def test_the_same_moves_look_the_same_at_any_price_of_a_class(price: float, rati
 
 
 @given(st.integers(200, 60_000), st.lists(st.floats(0.7, 1.4), min_size=1, max_size=30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_price_of_the_class_could_have_been_rounded_to_what_is_shown(cents: int, ratios: list[float]) -> None:
     """Closes are whole cents; a step of two cents or more leaves no price out."""
     closes = [cents / 100, *(max(round(cents * ratio), 1) / 100 for ratio in ratios)]
@@ -164,7 +164,7 @@ def test_levels_by_example(levels: list[float], shown: list[float]) -> None:
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=12), st.integers(0, 9_000), st.integers(0, 9_000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_no_weekday_month_or_holiday_tells_two_stretches_of_sessions_apart(
     offsets: list[int], here: int, there: int
 ) -> None:
@@ -177,7 +177,7 @@ def test_no_weekday_month_or_holiday_tells_two_stretches_of_sessions_apart(
 
 
 @given(st.lists(DAYS, min_size=1, max_size=30))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_days_keep_their_order_and_stay_different(days: list[date]) -> None:
     line = SessionLine(days)
     shown = [line.hide(day) for day in days]
@@ -189,7 +189,7 @@ def test_days_keep_their_order_and_stay_different(days: list[date]) -> None:
 
 
 @given(DAYS, st.integers(1, 250))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_day_that_nobody_asked_about_is_counted_in_sessions(newest: date, back: int) -> None:
     newest = max(newest, date(1992, 1, 2))
     assert SessionLine([newest]).show(ANCHOR - timedelta(days=back)) == XNYS.previous(
@@ -206,7 +206,7 @@ def test_beyond_the_calendar_weekdays_count() -> None:
 
 
 @given(st.lists(MOMENTS, min_size=1, max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_instants_keep_their_order_and_show_no_second_of_the_original(moments: list[datetime]) -> None:
     line = SessionLine([], moments)
     shown = [line.hide_instant(moment) for moment in moments]
@@ -238,7 +238,7 @@ def shows(rendered: str, *secrets: str) -> list[str]:
     DAYS,
     st.lists(PRICES.filter(lambda p: p != 100.0), min_size=1, max_size=5),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_technical_analysts_question_shows_no_name_day_or_price(
     symbol: str, session: date, prices: list[float]
 ) -> None:
@@ -266,7 +266,7 @@ def test_the_technical_analysts_question_shows_no_name_day_or_price(
     DAYS,
     st.lists(st.tuples(NEWS_WORDS, st.integers(0, 30)), min_size=1, max_size=6),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_news_analysts_question_shows_no_name_day_or_number(
     symbol: str, session: date, items: list[tuple[str, int]]
 ) -> None:

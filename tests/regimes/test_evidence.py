@@ -163,7 +163,7 @@ def by_definition(values: list[float], place: int, longest: int, least: int) -> 
 
 
 @given(st.lists(st.sampled_from([1.0, 2.0, 3.0, 4.0, math.nan]), min_size=1, max_size=60), st.integers(1, 20))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_a_percentile_is_the_mid_rank_of_the_numbers_in_its_window(values: list[float], longest: int) -> None:
     least = 1 + longest // 3
     expected = [by_definition(values, place, longest, least) for place in range(len(values))]

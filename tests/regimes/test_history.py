@@ -58,7 +58,7 @@ def test_a_regime_that_never_ended_has_no_expected_length_but_a_least_one() -> N
 
 
 @given(lines)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_intervals_are_those_of_statsmodels(regimes: list[str]) -> None:
     for row in transitions(labelled("AAA", regimes)).rows(named=True):
         trials = sum(before == row["from"] for before in regimes[:-1])
@@ -70,7 +70,7 @@ def test_intervals_are_those_of_statsmodels(regimes: list[str]) -> None:
 
 
 @given(lines, lines)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_history_adds_up_for_any_labels(first: list[str], second: list[str]) -> None:
     labels = pl.concat([labelled("AAA", first), labelled("BBB", second)])
     steps, spells = transitions(labels), persistence(labels)

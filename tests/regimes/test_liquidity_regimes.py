@@ -226,7 +226,7 @@ shares = st.one_of(st.none(), st.floats(0, 1))
 
 
 @given(st.lists(st.tuples(ratios, shares, st.sampled_from(["quotes", "daily_bars"])), min_size=1, max_size=30))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_every_row_has_a_known_word_and_passes_the_check(
     rows: list[tuple[float | None, float | None, str]],
 ) -> None:

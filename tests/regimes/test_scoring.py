@@ -53,7 +53,7 @@ def with_market(seed: int) -> World:
 
 
 @given(pairs)
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=30)
 def test_f1_and_accuracy_are_those_of_scikit_learn(rows: list[tuple[str, str]]) -> None:
     true, said = (list(column) for column in zip(*rows, strict=True))
     told = score(labelled(said), labelled(true))

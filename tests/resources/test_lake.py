@@ -79,7 +79,7 @@ def test_a_path_with_wildcards_is_a_path(tmp_path: Path) -> None:
 # The moment
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     known=st.lists(st.integers(-3_000, 3_000), min_size=1, max_size=12),
     cut=st.integers(-3_000, 3_000),
@@ -270,7 +270,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=30)
 @given(history=steps)
 def test_after_any_history_each_session_is_what_the_newest_write_made_it(history: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as root:

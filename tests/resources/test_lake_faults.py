@@ -189,7 +189,7 @@ def test_a_truncated_file_is_refused_by_name_and_reported(lake: ParquetLake, tmp
     assert lake.damage() == (f"facts/notes/{file.name}: bytes do not match the digest in its name",)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_no_flipped_bit_is_ever_read_as_a_fact(
     tmp_path_factory: pytest.TempPathFactory, where: float, bit: int

@@ -103,7 +103,7 @@ def test_nothing_of_the_plan_is_told() -> None:
     assert not fields & {"quantity", "reference", "consensus", "proposal", "says", "size_fraction", "style", "pair"}
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     strategy=st.text(max_size=8),
     thesis=st.text(max_size=8),
@@ -242,7 +242,7 @@ def test_it_disagrees_from_its_bound_on_and_every_rules_disagreement_is_firm() -
 LEVELS = st.floats(1.0, 1000.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     levels=st.fixed_dictionaries(
         dict.fromkeys(("close", "close_before", "high", "low", "sma_20", "sma_50", "sma_200", "atr_14"), LEVELS)
@@ -275,7 +275,7 @@ def test_the_rules_always_answer_within_bounds_and_not_by_the_unit_of_the_price(
     assert 0.5 <= here.confidence <= 1.0
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(lower=st.floats(1, 500), higher=st.floats(1, 500), side=st.sampled_from(SIDES))
 def test_a_worse_drift_never_makes_it_surer(lower: float, higher: float, side: PlanSide) -> None:
     low, high = sorted((lower, higher))
@@ -405,7 +405,7 @@ def test_two_opinions_that_contradict_each_other_are_none() -> None:
     assert second_on(plan(), [second(), second(verdict="disagree")]) is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     verdict=st.sampled_from(["agree", "disagree", "abstain"]),
     sure=st.floats(0, 1),

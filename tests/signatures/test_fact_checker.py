@@ -421,7 +421,7 @@ CHANGES = {
 }
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_whatever_single_thing_of_the_plan_is_changed_it_is_vetoed(data: st.DataObject) -> None:
     field = data.draw(st.sampled_from(sorted(CHANGES)))
@@ -429,7 +429,7 @@ def test_whatever_single_thing_of_the_plan_is_changed_it_is_vetoed(data: st.Data
     assert (verdict.ruling, verdict.quantity) == ("veto", 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(quantity=st.integers(1, 1_000_000), rise=st.decimals("0", "0.50", places=2), reward=st.decimals("1.6", "4", places=1))  # fmt: skip  # noqa: E501
 def test_every_plan_that_is_made_from_the_facts_is_signed(quantity: int, rise: Decimal, reward: Decimal) -> None:
     entry = Decimal(100) + rise

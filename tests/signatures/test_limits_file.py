@@ -96,7 +96,7 @@ def test_entry_hours_that_are_none_stop_the_desk(begin: str, end: str, tmp_path:
 
 
 @pytest.mark.control("C32")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(place=st.integers(0, len(SHIPPED.read_bytes()) - 1), bit=st.integers(0, 7))
 def test_one_flipped_bit_is_another_file_or_none(
     place: int, bit: int, tmp_path_factory: pytest.TempPathFactory

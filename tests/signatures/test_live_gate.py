@@ -269,7 +269,7 @@ def test_a_promotion_that_does_not_count_proves_nothing(wrong: Permit | None) ->
     assert record_of(wrong, account=LIVE, limits_hash=LIMITS, now=NOW) == NO_RECORD
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=5))
 def test_whatever_the_evidence_is_reading_it_never_raises(told: object) -> None:
     import json
@@ -278,7 +278,7 @@ def test_whatever_the_evidence_is_reading_it_never_raises(told: object) -> None:
     assert paper_record(str(told)) is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.text(max_size=14))
 def test_only_known_prefixes_with_digits_are_accounts(text: str) -> None:
     known = re.fullmatch(r"(DU|DF|U|F)[0-9]{4,12}", text)

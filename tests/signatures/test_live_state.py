@@ -212,7 +212,7 @@ def worse(standing: Standing, name: str, step: int) -> Standing:
     return replace(standing, **{name: changes[name]})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_STANDINGS, st.integers(1, 20_000))
 def test_worse_news_never_loosens_the_state(standing: Standing, step: int) -> None:
     before = live_state(standing, LIMITS)
@@ -222,7 +222,7 @@ def test_worse_news_never_loosens_the_state(standing: Standing, step: int) -> No
         assert after.flatten or not before.flatten
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_STANDINGS, st.sampled_from(["stop_outs", "watchdog_age", "reconciled_age"]))
 def test_what_is_not_known_is_never_looser_than_what_is(standing: Standing, name: str) -> None:
     nothing: dict[str, Any] = {name: None}
@@ -231,7 +231,7 @@ def test_what_is_not_known_is_never_looser_than_what_is(standing: Standing, name
     assert unknown.state != "ACTIVE"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(_STANDINGS)
 def test_an_active_state_means_that_nothing_speaks_against_it(standing: Standing) -> None:
     ruling = live_state(standing, LIMITS)

@@ -93,7 +93,7 @@ def test_every_answer_is_wrong_once_in_the_table_of_bad_ones() -> None:
     assert set(BAD) | harmless == set(AtSending.__dataclass_fields__)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.data())
 def test_two_wrong_things_are_both_told(data: st.DataObject) -> None:
     one, two = (data.draw(st.sampled_from(sorted(set(BAD) - {"quantity", "orders", "own"}))) for _ in range(2))
@@ -245,7 +245,7 @@ def _reduced(case: _Case, quantity: int) -> None:
 
 
 @pytest.mark.control("C1")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.sampled_from(["REDUCING", "HALTED"]),
     st.text(max_size=20),
@@ -264,7 +264,7 @@ def test_nothing_that_raises_exposure_leaves_a_desk_that_is_not_active(
     assert (found.ruling, found.quantity, found.breaches[0].control) == ("veto", 0, "C1")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.sampled_from(["ACTIVE", "REDUCING", "HALTED"]),
     st.integers(1, 10_000),

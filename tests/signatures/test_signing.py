@@ -230,7 +230,7 @@ CHANGES: Mapping[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.control("C2")
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     name=st.sampled_from(sorted(CHANGES)),
     position=st.integers(0, 2),

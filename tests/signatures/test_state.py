@@ -107,7 +107,7 @@ def test_the_bound_is_the_preferences_own_value(limit: str, value: float, equity
 _EQUITY = st.lists(st.integers(1, 200_000).map(lambda cents: Decimal(cents) / 100), min_size=1, max_size=30)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=80)
 @given(_EQUITY)
 def test_an_active_state_means_that_no_limit_is_reached(equity: list[Decimal]) -> None:
     ruling = trading_state(equity, LIMITS)

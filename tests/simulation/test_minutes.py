@@ -42,7 +42,7 @@ def test_bars_of_a_year_add_up_to_the_daily_bars(symbol: str, frequency: Frequen
     assert added_up(market().intraday(symbol, frequency, YEAR)).equals(days)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(symbol=st.sampled_from(names()), place=st.integers(0, 10_000), seed=st.sampled_from([0, SEED, 2**32 - 1]))
 def test_any_session_of_any_symbol_adds_up(symbol: str, place: int, seed: int) -> None:
     bars = whole_life(symbol, seed)

@@ -28,7 +28,7 @@ def no_repeats(chain: Chain) -> bool:
     return all(one != two for one, two in pairwise(chain.codes.tolist()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=SEEDS)
 def test_the_market_s_spells_last_40_to_159_sessions_and_never_repeat(seed: int) -> None:
     chain = market_chain(seed, LENGTH)
@@ -39,7 +39,7 @@ def test_the_market_s_spells_last_40_to_159_sessions_and_never_repeat(seed: int)
     assert LENGTH - chain.starts[-1] < 160
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=SEEDS, symbol=st.sampled_from(names()))
 def test_a_symbol_changes_up_to_nine_sessions_after_the_market_and_never_repeats(seed: int, symbol: str) -> None:
     shared = market_chain(seed, LENGTH)

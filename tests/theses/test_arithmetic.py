@@ -62,7 +62,7 @@ def test_the_clock_stands_still_outside_the_calendar(year: int) -> None:
     assert exchange_time(there) == exchange_time(there + timedelta(days=9))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(
     st.timedeltas(timedelta(0), timedelta(9_800)).map(lambda past: datetime(2000, 1, 1, tzinfo=UTC) + past),
     st.timedeltas(timedelta(0), timedelta(9)),
@@ -83,7 +83,7 @@ def test_half_of_intraday_evidence_is_left_after_two_open_hours() -> None:
     assert faded(0.8, _AT, _AT + timedelta(hours=2), "intraday") == pytest.approx(0.4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(_LOG_ODDS, st.sampled_from(_HORIZONS), st.integers(0, 60), st.integers(0, 60))
 def test_the_older_the_weaker_and_never_of_another_sign(
     log_odds: float, horizon: Horizon, one: int, other: int
@@ -94,7 +94,7 @@ def test_the_older_the_weaker_and_never_of_another_sign(
     assert after * log_odds >= 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.dictionaries(st.sampled_from("abcdef"), _LOG_ODDS, max_size=6), st.sampled_from(_HORIZONS))
 def test_without_news_confidence_only_moves_towards_the_prior(said: dict[str, float], horizon: Horizon) -> None:
     held = thesis(horizon=horizon, said=said)
@@ -105,7 +105,7 @@ def test_without_news_confidence_only_moves_towards_the_prior(said: dict[str, fl
     assert confidence_at(held, slot_after(400).at, {}) == 0.5
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.floats(-1e6, 1e6))
 def test_nothing_is_certain(log_odds: float) -> None:
     assert 0.0179 < probability(log_odds) < 0.9821
@@ -133,7 +133,7 @@ def test_a_brief_repeated_in_every_session_comes_to_rest(horizon: Horizon, rest:
     assert formula == pytest.approx(rest, abs=1e-3)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(_LOG_ODDS, st.integers(0, 5)), min_size=1, max_size=20), st.sampled_from(_HORIZONS))
 def test_a_source_never_counts_more_than_four_thirds_of_its_loudest_word(
     said: list[tuple[float, int]], horizon: Horizon
@@ -212,7 +212,7 @@ def test_certainty_never_raises_what_a_bad_record_counts() -> None:
     assert damping(_record(240, 0.65, CHANCE, certain=50)) == pytest.approx(0.25)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.integers(0, 500), st.floats(0, 1), st.floats(0, 1), st.integers(0, 20))
 def test_a_record_never_turns_words_around_or_makes_them_louder(
     theses: int, said: float, true: float, certain: int
@@ -220,7 +220,7 @@ def test_a_record_never_turns_words_around_or_makes_them_louder(
     assert 0 <= damping(_record(theses, said, true, certain=certain)) <= 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.integers(1, 500), st.floats(0.51, 1), st.floats(0, 1), st.floats(0, 1))
 def test_the_more_came_true_the_more_a_source_that_speaks_for_counts(
     theses: int, said: float, one: float, other: float

@@ -155,7 +155,7 @@ def test_nothing_known_is_no_case() -> None:
         max_size=12,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_rules_always_pass_their_own_check_and_never_claim_certainty(
     said: list[tuple[str, str, float, float]],
 ) -> None:
@@ -167,7 +167,7 @@ def test_the_rules_always_pass_their_own_check_and_never_claim_certainty(
 
 
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0.01, 1)), min_size=1, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_bull_less_the_bear_is_the_mean_signal_of_the_confident(said: list[tuple[float, float]]) -> None:
     heard = [brief(f"agent{number}", "AAA", signal * 0.9, sure) for number, (signal, sure) in enumerate(said)]
     both = debate_asks(facts(), heard, (), ("AAA",), budget=BUDGET, as_of=AS_OF)

@@ -368,7 +368,7 @@ def _walk(days: Sequence[_Day]) -> list[Advanced]:
     return done[1:]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(_DAYS)
 def test_whatever_happens_the_mind_stays_in_order(days: list[_Day]) -> None:
     before = Mind()
@@ -387,7 +387,7 @@ def test_whatever_happens_the_mind_stays_in_order(days: list[_Day]) -> None:
         before = mind
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(_DAYS)
 def test_a_step_taken_twice_gives_the_same_mind(days: list[_Day]) -> None:
     *past, last = days
@@ -397,7 +397,7 @@ def test_a_step_taken_twice_gives_the_same_mind(days: list[_Day]) -> None:
     assert minds[1] == minds[2] == minds[3]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(_DAYS, st.integers(0, 99))
 def test_the_order_of_what_is_said_does_not_matter(days: list[_Day], seed: int) -> None:
     random = Random(seed)
@@ -448,7 +448,7 @@ def test_facts_of_later_sessions_never_change_a_mind(days: list[_Day], others: l
     assert _minds(days, _book([*days, *others])) == _minds(days, _book(days))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(_DAYS, st.sampled_from(SYMBOLS[:3]))
 def test_on_a_symbol_that_left_the_market_no_thesis_stays(days: list[_Day], gone: str) -> None:
     mind = _walk(days)[-1].mind
@@ -459,7 +459,7 @@ def test_on_a_symbol_that_left_the_market_no_thesis_stays(days: list[_Day], gone
     assert {t.outcome for t in done.ended if t.symbol == gone} <= {"delisted"}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(_DAYS)
 def test_a_step_of_several_slots_decays_as_one(days: list[_Day]) -> None:
     mind = _walk(days)[-1].mind

@@ -105,7 +105,7 @@ def test_a_strategist_without_evidence_adds_nothing_of_its_own() -> None:
     assert _said(update=hold()) == {}
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.builds(

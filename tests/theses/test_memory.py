@@ -33,7 +33,7 @@ def asked(lessons: tuple[Lesson, ...], as_of: datetime, **changes: Any) -> tuple
 # As of
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lessons=histories(), day=st.integers(0, 130), symbol=st.sampled_from(SYMBOLS), seed=st.integers(0, 9))
 def test_later_lessons_never_change_what_was_recalled_before(
     lessons: tuple[Lesson, ...], day: int, symbol: str, seed: int
@@ -110,7 +110,7 @@ def test_lessons_that_earned_the_same_are_of_no_importance() -> None:
     assert {each.importance for each in found} == {0.0}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lessons=histories(), day=st.integers(0, 130))
 def test_every_part_of_a_score_lies_between_zero_and_one(lessons: tuple[Lesson, ...], day: int) -> None:
     found = weighed(lessons, as_of=close(day), **HERE)
@@ -194,7 +194,7 @@ def test_a_record_is_that_of_its_strategy_and_regime() -> None:
     assert list(found) == [("other", "trending_bull"), ("pullback", "range"), ("pullback", "trending_bull")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lessons=histories(), strategy=st.sampled_from(STRATEGIES), regime=st.sampled_from(REGIMES))
 def test_a_record_lies_between_nothing_and_its_trades(lessons: tuple[Lesson, ...], strategy: str, regime: str) -> None:
     mine = [e.return_fraction for e in lessons if (e.strategy, e.regime) == (strategy, regime)]

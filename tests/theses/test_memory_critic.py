@@ -112,7 +112,7 @@ def test_numbers_that_name_nothing_are_allowed(plain: str) -> None:
     assert complaint(critic_inputs(card()), Critique(grade="B", sentences=(plain,))) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(text=st.text(min_size=1, max_size=900), grade=st.sampled_from(GRADES))
 def test_the_rules_member_always_answers_within_its_bounds(text: str, grade: Grade) -> None:
     """Whatever a card says, and however long it is."""

@@ -59,7 +59,7 @@ def test_alone_a_thesis_is_active_from_even_odds_on(confidence: float, status: s
     assert list(statuses([thesis(confidence=confidence)]).values()) == [status]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))
 def test_conflicts_are_symmetric_and_never_leave_two_that_may_open(one: float, other: float) -> None:
     long, short = thesis(confidence=one), thesis(direction="short", confidence=other)
@@ -159,7 +159,7 @@ def test_contradiction_alone_shares_no_risk_and_without_theses_there_is_none() -
     assert related(Mind()) == {}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.sets(st.sampled_from(list(combinations(range(5), 2)))))
 def test_shared_risk_is_the_connected_components(pairs: set[tuple[int, int]]) -> None:
     theses = [thesis(symbol) for symbol in SYMBOLS]
@@ -209,7 +209,7 @@ def test_a_thesis_that_supports_itself_is_a_circle() -> None:
     assert without_cycles((alone,), [held]) == ((), (alone,))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 4)), st.floats(0, 1), max_size=20))
 def test_no_circle_of_support_remains_and_nothing_else_is_lost(pairs: dict[tuple[int, int], float]) -> None:
     theses = [thesis(symbol) for symbol in SYMBOLS]
@@ -223,7 +223,7 @@ def test_no_circle_of_support_remains_and_nothing_else_is_lost(pairs: dict[tuple
         assert edge.source == edge.target or nx.has_path(closed, edge.target, edge.source)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     st.lists(st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(["long", "short"]), st.integers(0, 5)), unique=True),
     st.dictionaries(st.sampled_from(list(combinations("ABCDE", 2))), st.floats(-1, 1)),

@@ -190,7 +190,7 @@ def test_a_bar_without_a_number_is_refused_rather_than_believed(column: str) -> 
         ending(held, quoted("AAA", _NEXT, **{column: float("nan")}), _NEXT)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.sampled_from(["long", "short"]), st.floats(1, 400), st.floats(0, 50), st.floats(0, 50))
 def test_whatever_else_the_bar_did_a_close_beyond_the_invalidation_wins(
     direction: Direction, close: float, up: float, down: float

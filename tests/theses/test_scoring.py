@@ -66,7 +66,7 @@ def test_records_of_others_stay_and_nothing_handed_in_is_changed() -> None:
     assert set(before) == {"news"}
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 1).map(lambda p: round(p, 6)), st.booleans()), max_size=20))
 def test_the_order_in_which_theses_end_does_not_matter(ends: list[tuple[float, bool]]) -> None:
     scores = [_score(p, came_true=true) for p, true in ends]
@@ -118,7 +118,7 @@ def test_an_unknown_grouping_is_refused_with_those_that_there_are() -> None:
         calibration(THESIS_SCORES.empty(), by="moon")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.tuples(st.floats(0, 1).map(lambda p: round(p, 6)), st.booleans()), min_size=1, max_size=30))
 def test_bins_hold_every_forecast_once(said: list[tuple[float, bool]]) -> None:
     rows = [{"source": "a", "probability": p, "came_true": true, "brier": (p - true) ** 2} for p, true in said]

@@ -195,7 +195,7 @@ def test_where_nothing_is_known_of_the_market_the_rules_have_no_stance() -> None
     st.floats(-1, 1),
     st.lists(st.sampled_from(STRATEGIES), min_size=1, unique=True),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_rules_always_pass_their_own_check_and_never_ask_for_more(
     regime: tuple[str, float | None] | None,
     shares: tuple[float, float] | None,

@@ -220,7 +220,7 @@ def test_the_rules_cite_no_evidence_and_name_no_ticker() -> None:
     ),
     st.lists(st.tuples(st.sampled_from(("AAA", "BBB")), st.sampled_from(("long", "short"))), max_size=4, unique=True),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_rules_always_pass_their_own_check_and_form_only_what_was_debated(
     said: list[tuple[str, str, float]], argued: list[tuple[str, float, float]], live: list[tuple[str, str]]
 ) -> None:

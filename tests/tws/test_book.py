@@ -292,7 +292,7 @@ def play(moves: Sequence[tuple[str, int, int]]) -> Desk:
     return desk
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(MOVES)
 def test_shares_and_money_are_what_the_fills_say(moves: Sequence[tuple[str, int, int]]) -> None:
     book = play(moves).book
@@ -301,7 +301,7 @@ def test_shares_and_money_are_what_the_fills_say(moves: Sequence[tuple[str, int,
     assert book.cash == MILLION - sum(shares * fill.price + fill.fee for fill, shares in signed)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(MOVES)
 def test_no_order_trades_more_than_it_asks_for_or_after_its_end(moves: Sequence[tuple[str, int, int]]) -> None:
     book = play(moves).book
@@ -312,7 +312,7 @@ def test_no_order_trades_more_than_it_asks_for_or_after_its_end(moves: Sequence[
         assert (order.left == 0) <= order.ended
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(90, 110), st.integers(1, 60)), max_size=30))
 def test_a_bracket_never_sells_more_than_it_bought(quotes: Sequence[tuple[int, int]]) -> None:
     desk = Desk()

@@ -102,6 +102,20 @@ def test_positions_that_differ_halt_when_it_lasts(told: Any) -> None:
 
 
 @pytest.mark.control("W2")
+def test_fills_that_overlap_are_each_booked_in_their_time() -> None:
+    """The broker holds one share more than the ledger all the while, and it is never the same one for ten seconds."""
+    memory = Memory()
+    for second, (booked, told) in enumerate([(10, 11)] * 7 + [(10, 12)] + [(11, 12)] * 4):
+        look = seen(
+            now=NOW + timedelta(seconds=second),
+            ledger=ledger(positions={"AAPL": Decimal(booked)}),
+            broker=snapshot((held(quantity=str(told)),), (order(quantity="20"),)),
+        )
+        findings, memory = judge(look, memory, SETTINGS, LIMITS)
+        assert [finding for finding in findings if finding.control == "W2"] == []
+
+
+@pytest.mark.control("W2")
 def test_cash_that_differs_by_more_than_its_fraction_halts_after_the_brokers_own_rhythm() -> None:
     near, far = (seen(broker=snapshot((held(),), (order(),), cash=cash)) for cash in ("99009.99", "99010.01"))
     assert found(near, after=LONG) == []

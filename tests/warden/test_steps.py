@@ -85,7 +85,7 @@ ORDERS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.integers(-40, 40), st.integers(-40, 40), ORDERS)
 def test_never_more_is_sold_than_the_desk_holds_and_strangers_stay(
     quantity: int, spared: int, orders: list[OrderReport]

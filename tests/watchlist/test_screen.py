@@ -133,7 +133,7 @@ def test_a_screen_that_leaves_nothing_is_an_answer() -> None:
     assert screened(symbols(), rules()).is_empty()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     values=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12),
     cut=st.integers(1, 12),

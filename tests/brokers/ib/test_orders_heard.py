@@ -192,7 +192,7 @@ def test_the_same_report_is_news_once() -> None:
 WORDS = st.sampled_from([*STATUSES, "Inactive", "Whatever"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(WORDS, st.integers(0, 10), st.booleans()), min_size=1, max_size=12))
 def test_whatever_is_heard_the_last_word_is_the_state_and_filled_never_shrinks(
     messages: list[tuple[str, int, bool]],

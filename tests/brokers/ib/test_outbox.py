@@ -163,7 +163,7 @@ ACTIONS = st.one_of(
 
 
 @pytest.mark.fault(42)
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(ACTIONS, max_size=60))
 def test_no_second_holds_more_messages_than_allowed_and_nothing_is_lost_or_doubled(
     actions: list[tuple[str, int]],

@@ -119,7 +119,7 @@ def test_a_refused_stream_is_watched_no_more() -> None:
 
 
 @pytest.mark.fault(75)
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.sampled_from([BID, ASK, LAST, 66, 67, 68]), st.floats(), st.floats())
 def test_no_number_makes_a_price_that_is_not_above_zero(tick: int, said: float, size: float) -> None:
     ticks = watching()

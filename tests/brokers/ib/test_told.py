@@ -57,7 +57,7 @@ def test_a_price_that_is_not_above_zero_is_no_price(said: str) -> None:
     assert price(said) is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.decimals(min_value="0.0001", max_value="1000000", places=4))
 def test_a_price_keeps_its_digits(value: Decimal) -> None:
     assert str(price(f"{value:f}")) == f"{value:f}"

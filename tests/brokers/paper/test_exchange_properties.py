@@ -101,7 +101,7 @@ def lived(deeds: list[Deed]) -> Life:
     return life
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lives)
 def test_cash_and_shares_are_what_the_executions_say(deeds: list[Deed]) -> None:
     on = lived(deeds).on
@@ -111,7 +111,7 @@ def test_cash_and_shares_are_what_the_executions_say(deeds: list[Deed]) -> None:
     assert len({f.execution.exec_id for f in on.fills}) == len(on.fills)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lives)
 def test_no_order_fills_beyond_its_quantity_and_none_after_its_end(deeds: list[Deed]) -> None:
     life = lived(deeds)
@@ -129,7 +129,7 @@ def test_no_order_fills_beyond_its_quantity_and_none_after_its_end(deeds: list[D
     assert {o.order_id: o.filled for o in life.on.book.orders.values() if o.filled} == filled
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lives)
 def test_a_group_never_sells_more_than_its_entry_has_bought(deeds: list[Deed]) -> None:
     life = Life()
@@ -143,7 +143,7 @@ def test_a_group_never_sells_more_than_its_entry_has_bought(deeds: list[Deed]) -
         assert on.book.held("AAPL") >= 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lives)
 def test_shares_of_a_bracket_are_never_without_a_stop_of_their_size(deeds: list[Deed]) -> None:
     life = Life()
@@ -160,7 +160,7 @@ def test_the_same_life_lived_twice_is_the_same(deeds: list[Deed]) -> None:
     assert (one.happened, one.book) == (two.happened, two.book)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lives)
 def test_a_quote_heard_twice_fills_once(deeds: list[Deed]) -> None:
     """As two processes hear the same market: every quote arrives twice, and nothing more trades."""
@@ -175,7 +175,7 @@ def test_a_quote_heard_twice_fills_once(deeds: list[Deed]) -> None:
     assert prices(once.on) == prices(twice.on)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lives)
 def test_what_is_held_cost_what_was_paid_for_it(deeds: list[Deed]) -> None:
     life = lived(deeds)
@@ -185,14 +185,14 @@ def test_what_is_held_cost_what_was_paid_for_it(deeds: list[Deed]) -> None:
     assert held is None or held.quantity != 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.decimals("0.01", 5000, places=2), st.integers(1, 100_000))
 def test_the_fee_is_that_of_the_bars(price: Decimal, quantity: int) -> None:
     costs: Costs = COSTS
     assert fee(costs, price, quantity) == fee_of_bars(COSTS, price, quantity)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(-200, 200).filter(bool), cents), min_size=1, max_size=12))
 def test_a_flat_position_has_earned_what_cash_has_gained(trades: list[tuple[int, int]]) -> None:
     account = book(Decimal(10_000_000))

@@ -61,7 +61,7 @@ def told_until(tape: Sequence[Moment], now: datetime) -> list[Quote]:
 # The tape of bars
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(tapes())
 def test_no_price_of_a_bar_but_its_open_is_told_before_the_bar_has_ended(bars: tuple[TapeBar, ...]) -> None:
     tape = list(moments(bars, SHOWN, volume_before=None))
@@ -73,7 +73,7 @@ def test_no_price_of_a_bar_but_its_open_is_told_before_the_bar_has_ended(bars: t
         assert sum(b.volume for b in ended) == (before[-1].volume if before else 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(tapes())
 def test_every_price_of_a_bar_is_told_with_a_time_inside_the_bar(bars: tuple[TapeBar, ...]) -> None:
     told = told_until(list(moments(bars, SHOWN, volume_before=None)), SESSION.close)
@@ -83,7 +83,7 @@ def test_every_price_of_a_bar_is_told_with_a_time_inside_the_bar(bars: tuple[Tap
         assert (max(p for p in inside if p), min(p for p in inside if p)) == (one.high, one.low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(tapes())
 def test_a_tape_goes_forward_and_every_quote_is_sound(bars: tuple[TapeBar, ...]) -> None:
     told = told_until(list(moments(bars, SHOWN, volume_before=500)), SESSION.close)

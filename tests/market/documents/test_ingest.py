@@ -190,7 +190,7 @@ def test_adding_nothing_to_nothing_still_stores_the_sessions(tmp_path: Path) -> 
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5 * 24 * 60)), max_size=12), st.integers(0, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_split_of_a_backfill_gives_the_same_rows(items: list[tuple[int, int]], cut: int) -> None:
     drafts = [headline(f"Story {n}", at(MONDAY, "00:00") + timedelta(minutes=minutes)) for n, minutes in items]
     whole = collected(Told(drafts)).frame

@@ -149,7 +149,7 @@ def test_a_stored_value_is_not_replaced_at_the_same_instant() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([1.0, 2.0, 3.0])), max_size=6), st.integers(0, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_vintages_give_the_same_rows_in_any_split_of_the_range(releases: list[tuple[int, float]], cut: int) -> None:
     by_day = dict(releases)
     drafts = [value(number, at(MONDAY) + timedelta(days=day), vintage=True) for day, number in sorted(by_day.items())]
@@ -162,7 +162,7 @@ def test_vintages_give_the_same_rows_in_any_split_of_the_range(releases: list[tu
 
 
 @given(st.lists(st.sampled_from([1.0, 2.0]), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_daily_fetches_of_a_moving_value_store_exactly_its_changes(shown: list[float]) -> None:
     stored = MACRO_SERIES.empty()
     days = [session.day for session in XNYS.sessions(MONDAY, date(2013, 3, 29))][: len(shown)]

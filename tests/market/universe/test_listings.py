@@ -141,7 +141,7 @@ def test_one_symbol_with_two_lives_is_refused() -> None:
 _PLACES = st.integers(min_value=4000, max_value=4100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(_PLACES, st.integers(0, 20)), min_size=2, max_size=4))
 def test_lives_are_refused_exactly_when_some_session_has_two_owners(spans: list[tuple[int, int]]) -> None:
     """Compared with counting the owners of every session."""

@@ -165,7 +165,7 @@ def test_the_number_of_members_is_plausible_all_along(name: str, least: int, mos
     assert max(counts) <= most
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(HISTORIES), st.integers(0, 4000))
 def test_members_are_those_whose_interval_holds_the_session(name: str, offset: int) -> None:
     session = XNYS.next(static_list(name).first_session, offset + 1).day

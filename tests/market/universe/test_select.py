@@ -143,7 +143,7 @@ def test_a_filter_says_itself_in_words() -> None:
 _VALUES = st.dictionaries(st.sampled_from("ABCDEFGHIJ"), st.floats(-100, 100), max_size=10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_VALUES, st.permutations("ABCDEFGHIJ"), st.integers(1, 6), st.floats(-50, 50))
 def test_the_order_of_the_candidates_does_not_matter(
     values: dict[str, Value], candidates: list[str], count: int, least: float
@@ -152,7 +152,7 @@ def test_the_order_of_the_candidates_does_not_matter(
     assert select(chain, candidates, lambda _: values) == select(chain, "ABCDEFGHIJ", lambda _: values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_VALUES, st.integers(1, 6))
 def test_no_security_left_out_is_better_than_one_kept(values: dict[str, Value], count: int) -> None:
     answer = select(universe(step("top_n", count)), "ABCDEFGHIJ", lambda _: values)

@@ -214,7 +214,7 @@ def test_the_default_inbox_may_be_missing_and_a_configured_one_may_not(tmp_path:
 
 
 @given(st.binary(max_size=200), st.sampled_from(["a.jsonl", "a.csv", "a.md"]))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_stop_the_reading(tmp_path: Path, content: bytes, name: str) -> None:
     folder = tmp_path / "news"
     folder.mkdir(exist_ok=True)

@@ -107,7 +107,7 @@ def test_a_changed_field_of_a_record_raises_and_is_no_miss(
         answers.keep(answer(asked), as_of=NOW)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=st.integers(0, 10**6), bit=st.integers(0, 6), column=st.sampled_from(["request", "response"]))
 def test_any_flipped_bit_is_seen(path: Path, place: int, bit: int, column: str) -> None:
     engine = open_ledger(path, durability="NORMAL")

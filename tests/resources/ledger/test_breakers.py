@@ -242,7 +242,7 @@ STEPS = st.lists(
 NEVER = BreakerPolicy(failures_max=2, cooldown=timedelta(seconds=60), cooldown_max=timedelta(seconds=240))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=STEPS)
 def test_no_gate_opens_before_the_last_promise_whatever_clocks_do(
     engine: sa.Engine, steps: list[tuple[str, int]]

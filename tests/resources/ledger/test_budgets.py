@@ -61,7 +61,7 @@ BACKFILLS = st.from_regex(r"[ab0][ab0._-]{0,4}", fullmatch=True) | st.just("")
 
 
 @given(st.tuples(PLAIN, BACKFILLS), st.tuples(PLAIN, BACKFILLS))
-@settings(max_examples=300)
+@settings(max_examples=80)
 def test_two_decisions_never_share_a_decisions_pocket(one: tuple[str, str], other: tuple[str, str]) -> None:
     def named(decision: str, walk: str) -> str:
         return pocket_names(lane="desk", decision=decision, day=TODAY, backfill=walk)[0]

@@ -244,7 +244,7 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     engine.dispose()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     symbol=st.sampled_from(["AAA", "BRK.B", "ÄÖ"]),
     quantity=st.integers(-1_000_000, 1_000_000).filter(bool),

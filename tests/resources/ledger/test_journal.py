@@ -136,7 +136,7 @@ JSON = st.recursive(
 WORDS = st.text(st.characters(exclude_characters="\0\n\r", exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     body=st.dictionaries(st.text(), JSON, max_size=5),
     title=WORDS,

@@ -162,7 +162,7 @@ def test_words_from_outside_are_shown_as_words(words: str, shown: str) -> None:
     assert plain(words) == shown
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=60))
 def test_no_words_make_a_second_line_a_link_a_tag_or_a_hidden_character(words: str) -> None:
     shown = plain(words)

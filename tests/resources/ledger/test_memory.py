@@ -137,7 +137,7 @@ def test_a_damaged_mind_is_refused_and_never_decided_on(book: SqlLedger, engine:
         ledger.mind(LATER)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     number=st.integers(0, 10**6),
     said=st.floats(0, 1e6),

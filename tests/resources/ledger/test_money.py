@@ -88,7 +88,7 @@ def test_amounts_come_back_exactly_from_a_file(
 cents = st.decimals(0, 10**7, places=4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(cash=st.decimals(-(10**9), 10**9, places=4), cost=cents, price=cents, quantity=st.integers(1, 10**6), fees=cents)
 def test_a_close_comes_back_as_the_same_book_whatever_its_amounts(
     tmp_path_factory: pytest.TempPathFactory, cash: Decimal, cost: Decimal, price: Decimal, quantity: int, fees: Decimal

@@ -170,7 +170,7 @@ def test_measures_that_go_back_to_what_they_were_stand_again(engine: sa.Engine) 
 WORTH = st.dictionaries(st.text("abc", min_size=1), st.integers() | st.booleans() | st.none() | st.text('xé\n"\\'))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(first=WORTH, second=WORTH)
 def test_what_stands_is_what_was_recorded_last(
     engine: sa.Engine, first: dict[str, str], second: dict[str, str]

@@ -79,7 +79,7 @@ def test_the_wait_is_told() -> None:
     assert (pacing.wait("SPY", "a"), pacing.wait("SPY", "a")) == (0.0, 15.0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["SPY", "IBM", "BAC"]), st.integers(0, 12), st.floats(0, 30)),

@@ -118,7 +118,7 @@ def test_pages_that_were_answered_while_they_waited_are_not_told_any_more() -> N
     assert memory.codes == ["b", "news"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["info", "warning", "critical"]), st.integers(0, 400)), max_size=500))
 def test_however_much_waits_it_is_bounded_and_pages_outlast_news(events: list[tuple[str, int]]) -> None:
     memory = Memory(problem="no line")
