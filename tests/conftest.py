@@ -15,6 +15,15 @@ settings.register_profile("ci", derandomize=True, print_blob=True, max_examples=
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """CI has twenty minutes: there the longest of those that prove something a second time are left out."""
+    if os.environ.get("CI"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: left out on CI; make test runs it elsewhere"))
+
+
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 
 

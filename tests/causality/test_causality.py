@@ -144,6 +144,7 @@ def test_one_session_at_a_time_is_the_backfill(producer: Producer) -> None:
     assert single.equals(truth(producer, LOOKED_AT), null_equal=True)
 
 
+@pytest.mark.slow
 @every_producer
 @given(cuts=st.sets(st.integers(1, len(DAYS) - 1), max_size=5))
 @settings(deadline=None, max_examples=3)

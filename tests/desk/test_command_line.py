@@ -133,6 +133,7 @@ def test_intraday_bars_are_fetched_by_their_length(home: Home) -> None:
     assert the_json(done("sql", query, "--json").out) == [{"bars": 14, "length": "1h"}]
 
 
+@pytest.mark.slow
 def test_a_backtest_ends_with_its_summary(own_quarter: Home) -> None:
     told = the_json(done("backtest", "--from", "2012-12-31", "--to", "2012-12-31", "--continue", "--json").out)
     assert (told["book"], told["first"], told["last"]) == ("backtest", "2012-10-01", "2012-12-31")

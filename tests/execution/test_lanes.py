@@ -294,6 +294,7 @@ def _desk_day(desk: Lane, day: date) -> None:
         decide_due(desk, slot)
 
 
+@pytest.mark.slow
 def test_the_desk_slot_by_slot_decides_and_earns_what_the_backtest_does(home: Path, spring: Lane) -> None:
     """The same cycle, fills and book: only ids differ, which carry the book's name."""
     desk, fortnight = lane(home, "desk"), Span(SPRING.first, days(SPRING)[9])
@@ -312,6 +313,7 @@ def test_the_desk_slot_by_slot_decides_and_earns_what_the_backtest_does(home: Pa
     assert decided(desk, fortnight)["orders"].height > 0
 
 
+@pytest.mark.slow
 def test_the_desk_settles_what_was_left_open_before_it_decides(home: Path, spring: Lane) -> None:
     """Nobody ran the post-close job: the next open still decides on the true book, and shows it later."""
     desk, week = lane(home, "desk"), Span(SPRING.first, days(SPRING)[9])

@@ -150,6 +150,7 @@ def test_the_sensor_rests_after_the_decision(evening: Told) -> None:
     assert skipped == dg.SkipReason("slot 09:30 of 2012-10-22 is decided already")
 
 
+@pytest.mark.slow
 def test_the_next_day_goes_on_from_the_book(evening: Told, tmp_path: Path) -> None:
     """Through the sensor's own request: what it asks for is what the job accepts."""
     root = copied(evening.home, tmp_path / "next")

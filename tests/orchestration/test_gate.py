@@ -73,6 +73,7 @@ def test_a_bad_bar_from_the_provider_stops_the_backtest_with_one_sentence(files:
     assert set(steps) == {"daily_bars_quality", *documents}, "nothing is made of refused bars"
 
 
+@pytest.mark.slow
 def test_mending_the_file_and_walking_again_heals_the_gate(files: Path) -> None:
     good = (files / "bars" / "daily" / "IBM.csv").read_bytes()
     spoil_file(files)

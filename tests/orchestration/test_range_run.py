@@ -127,6 +127,7 @@ def state() -> dict[str, object]:
     return {**facts, **{table.name: rows(table, BACKTEST).rows() for table in (*DECIDED, *BOOKED)}}
 
 
+@pytest.mark.slow
 def test_the_same_range_again_changes_no_fact_and_gives_the_same_fills(own_quarter: Home) -> None:
     before = state()
     done("backtest", "--from", QUARTER.first, "--to", QUARTER.last)
@@ -142,6 +143,7 @@ def walk(first: str, last: str, *, fresh: bool) -> Outcome:
     )
 
 
+@pytest.mark.slow
 def test_a_range_that_is_continued_ends_like_one_walked_at_once(own_quarter: Home) -> None:
     whole = state()
     assert walk("2012-10-01", "2012-11-14", fresh=True).success
@@ -159,6 +161,7 @@ def test_a_continued_range_that_skips_sessions_is_refused(own_quarter: Home) -> 
     assert rows(ACCOUNT, BACKTEST)["session"][-1] == date(2012, 10, 5)
 
 
+@pytest.mark.slow
 def test_a_shorter_book_is_compared_with_buy_and_hold_of_its_own_life(own_quarter: Home) -> None:
     del own_quarter
     done("backtest", "--from", "2012-11-01", "--to", "2012-11-30")

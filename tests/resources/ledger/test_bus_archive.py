@@ -344,6 +344,7 @@ def test_history_cannot_be_deleted_beyond_the_watermark(engine: sa.Engine, lake:
 # Killed
 
 
+@pytest.mark.slow
 def test_an_archiving_killed_at_any_step_loses_and_doubles_nothing(
     ledger_where: Path | str, engine: sa.Engine, tmp_path: Path
 ) -> None:
