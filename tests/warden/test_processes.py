@@ -14,6 +14,8 @@ from tests.gateway.parts import state_in
 from tests.warden.stage import GATEWAY, SHARES, WATCHDOG, Stage, stage
 from trading_assets.broker.lifecycle import TERMINAL
 
+pytestmark = pytest.mark.slow
+
 DECIDED_S, SENT_S = 2.0, 10.0
 
 

@@ -24,6 +24,8 @@ from tests.resources.ledger.test_dispatch_changes import fee
 from trading_assets.broker.lifecycle import WAYS, Change, IntentChanged
 from trading_assets.execution.ports import Intent
 
+pytestmark = pytest.mark.slow
+
 ROLES = ("entry", "target", "stop")
 
 

@@ -28,6 +28,8 @@ from trading_assets.core.errors import DeskError
 from trading_assets.execution.ports import Intent
 from trading_assets.signatures.model import SIGNERS
 
+pytestmark = pytest.mark.slow
+
 STATES = sorted(AT_BROKER | {"FILLED", "CANCELLED", "REJECTED", "ABANDONED"})
 LEG_STATES = ["held", "working", "pending_cancel", *sorted(LEG_ENDED)]
 ROLES = ("entry", "stop", "target")
