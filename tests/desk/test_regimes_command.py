@@ -147,6 +147,7 @@ def scored(seeds: int, *, as_json: bool) -> Said:
     return Said(0, out.getvalue(), err.getvalue())
 
 
+@pytest.mark.slow
 def test_the_score_is_one_line_of_json_with_every_method_in_it() -> None:
     answer = scored(1, as_json=True)
     assert answer.out.count("\n") == 1

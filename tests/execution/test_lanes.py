@@ -323,6 +323,7 @@ def test_the_desk_settles_what_was_left_open_before_it_decides(home: Path, sprin
     assert booked(desk, week)["account"].equals(booked(spring, week)["account"])
 
 
+@pytest.mark.slow
 def test_a_desk_that_was_off_for_days_settles_them_in_order(home: Path) -> None:
     desk, on, off = lane(home, "desk"), days(SPRING)[0], days(SPRING)[6]
     _desk_day(desk, on)
@@ -396,6 +397,7 @@ def race(home: str) -> None:
         sys.stdout.write("decided\n")
 
 
+@pytest.mark.slow
 def test_two_processes_that_race_for_a_slot_make_one_decision(home: Path) -> None:
     desk = lane(home, "desk")
     command = [

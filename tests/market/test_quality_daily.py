@@ -254,6 +254,7 @@ def _spoilt(rows: list[Row], defect: str, symbol: str, session: Session) -> list
     return [*rows[:at], rows[at] | VALUES[defect][0], *rows[at + 1 :]]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.sampled_from([*VALUES, "missing", "twice"]), st.sampled_from(SYMBOLS), st.sampled_from(JUDGED))
 def test_any_single_defect_turns_exactly_its_session_red(defect: str, symbol: str, session: Session) -> None:

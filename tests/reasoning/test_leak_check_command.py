@@ -30,6 +30,8 @@ from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.reasoning.probes import RECALL_PROBE, TREND_PROBE
 from trading_assets.reasoning.prompts import render
 
+pytestmark = pytest.mark.slow
+
 STORED = Span(date(2004, 1, 2), date(2012, 12, 31))
 AT = "2026-11-20T12:00:00-05:00"
 MODEL = "claude-haiku-5-5"

@@ -330,6 +330,7 @@ def test_neither_threads_nor_order_nor_company_change_a_bit(method: Method, work
     assert all(np.array_equal(part[name], whole[name][some]) for name in whole)
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_same_bits(tmp_path: Path) -> None:
     code = (
         "from tests.watchlist.test_odds import odds, past_of;"

@@ -32,6 +32,8 @@ from tests.resources.ledger.bus_parts import (
 from trading_assets.core.errors import TransientFailure
 from trading_assets.core.messages import Message
 
+pytestmark = pytest.mark.slow
+
 WRITERS, EACH = 4, 60
 
 

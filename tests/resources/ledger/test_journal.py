@@ -213,6 +213,7 @@ def test_four_threads_make_one_chain(engine: sa.Engine) -> None:
     assert verify_ledger(engine, head=None).proven
 
 
+@pytest.mark.slow
 def test_four_processes_make_one_chain(engine: sa.Engine, ledger_where: Path | str) -> None:
     code = (
         "from tests.resources.ledger.journaled import appended, note; "
