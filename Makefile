@@ -32,7 +32,7 @@ ui: env ## The Dagster UI on http://127.0.0.1:3000
 ROOMY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 6000000 { print "/dev/shm" }')
 
 test: env ## The whole test suite
-	$(if $(ROOMY),TMPDIR=$(ROOMY) )$(BIN)/pytest -n 3 --dist loadfile
+	$(if $(ROOMY),TMPDIR=$(ROOMY) )$(BIN)/pytest -n 4 --dist loadfile
 
 lint: env ## Format, lint, strict types, layers, skills
 	$(BIN)/ruff format --check --quiet .
