@@ -56,7 +56,7 @@ def test_with_the_ledger_locked_a_note_halts_and_the_gateways_place_is_taken_to_
         desk.holding()
         desk.freeze()
         desk.entry_waits()
-        with sqlite3.connect(desk.where, isolation_level=None) as other:
+        with sqlite3.connect(desk.where, isolation_level=None, timeout=30) as other:
             other.execute("begin exclusive")
             desk.lose()
             begun = time.monotonic()
