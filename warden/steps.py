@@ -33,11 +33,6 @@ class Steps:
     sell: tuple[Sale, ...] = ()
     stuck: tuple[str, ...] = ()
 
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing is left to do."""
-        return not (self.cancel or self.sell or self.stuck)
-
 
 def steps_to_flat(snapshot: Snapshot, spared: Mapping[str, Decimal], symbols: frozenset[str] | None = None) -> Steps:
     """The steps from here to nothing held and nothing resting; of some symbols alone where they are named.

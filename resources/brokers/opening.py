@@ -1,15 +1,11 @@
 """The broker that `config/execution.yaml` names, under a client id of one's own: the same for the gateway and the watchdog."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from trading_assets.broker.ports import Broker
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.ports import Clock
-from trading_assets.core.settings import Home, Paper, Settings
-
-if TYPE_CHECKING:
-    from trading_assets.execution.model import Costs
+from trading_assets.core.settings import Home, Settings
 
 PAPER_ACCOUNT = "paper-account.sqlite"
 
@@ -25,6 +21,7 @@ def open_broker(
     from resources.brokers.feeds.chosen import feed_of
     from resources.brokers.paper import PaperBroker
     from resources.lake import ParquetLake
+    from trading_assets.execution.model import Costs
 
     paper = settings.paper
     feed = feed_of(
@@ -38,21 +35,8 @@ def open_broker(
     return PaperBroker(
         home.root / PAPER_ACCOUNT,
         client_id=client_id,
-        costs=costs_of(paper),
+        costs=Costs.of(paper),
         feed=feed,
         clock=clock,
         starting_cash=Decimal(str(paper.starting_cash_usd)),
-    )
-
-
-def costs_of(paper: Paper) -> "Costs":
-    """What trading costs at the paper broker."""
-    from trading_assets.execution.model import Costs
-
-    return Costs(
-        fee_per_share=Decimal(str(paper.fee_usd_per_share)),
-        fee_min=Decimal(str(paper.fee_usd_min)),
-        fee_fraction_max=Decimal(str(paper.fee_fraction_max)),
-        slippage_bp=Decimal(str(paper.slippage_bp)),
-        volume_share_max=Decimal(str(paper.volume_share_max)),
     )

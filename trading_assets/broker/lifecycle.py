@@ -143,7 +143,6 @@ class Known:
         booked: By symbol, shares from all executions ever booked.
         cash: What the ledger says the account holds, USD; None before the first adoption.
         foreign: perm_ids of orders that are not the desk's and are known.
-        protected: Symbols that have a protective order of the desk without a plan.
     """
 
     intents: tuple[Tracked, ...]

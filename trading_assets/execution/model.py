@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
+from trading_assets.core.settings import Paper
 from trading_assets.core.tables import KNOWABLE_AT, SESSION, SYMBOL, Column, Table
 
 Side = Literal["buy", "sell"]
@@ -123,6 +124,17 @@ class Costs:
     fee_fraction_max: Decimal
     slippage_bp: Decimal
     volume_share_max: Decimal
+
+    @classmethod
+    def of(cls, paper: Paper) -> Costs:
+        """As the settings have them."""
+        return cls(
+            fee_per_share=Decimal(str(paper.fee_usd_per_share)),
+            fee_min=Decimal(str(paper.fee_usd_min)),
+            fee_fraction_max=Decimal(str(paper.fee_fraction_max)),
+            slippage_bp=Decimal(str(paper.slippage_bp)),
+            volume_share_max=Decimal(str(paper.volume_share_max)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What stays fixed while the desk walks."""
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from trading_assets.briefs.settings import AgentsSettings
 from trading_assets.broker.settings import ExecutionSettings
@@ -30,14 +29,7 @@ class Rules:
     @property
     def costs(self) -> Costs:
         """The paper broker's costs."""
-        paper = self.settings.paper
-        return Costs(
-            fee_per_share=Decimal(str(paper.fee_usd_per_share)),
-            fee_min=Decimal(str(paper.fee_usd_min)),
-            fee_fraction_max=Decimal(str(paper.fee_fraction_max)),
-            slippage_bp=Decimal(str(paper.slippage_bp)),
-            volume_share_max=Decimal(str(paper.volume_share_max)),
-        )
+        return Costs.of(self.settings.paper)
 
     @property
     def first_book(self) -> Book:
