@@ -17,6 +17,9 @@ import dagster as dg
 from resources.clock import RealClock, desk_clock
 from trading_assets.core.calendar import NEW_YORK, Session
 from trading_assets.core.journal import Json
+from trading_assets.core.learning import LearningSettings, load_learning
+from trading_assets.core.operations import OperationsSettings, load_operations
+from trading_assets.core.parameters import Tuned, load_parameters
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import load_preferences
 from trading_assets.core.settings import Home, Settings, config_folder, desk_home, load_settings
@@ -118,6 +121,14 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         return load_execution(config_folder())
 
+    def operations(self) -> OperationsSettings:
+        """`config/operations.yaml`."""
+        return load_operations(config_folder())
+
+    def learning(self) -> LearningSettings:
+        """`config/learning.yaml`."""
+        return load_learning(config_folder())
+
     def reasoning(self) -> ReasoningSettings:
         """`config/reasoning.yaml`."""
         from trading_assets.reasoning.settings import load_reasoning
@@ -200,7 +211,8 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         preferences, limits_hash = load_preferences(config_folder() / "preferences.yaml")
         agents = load_agents(config_folder())
-        return Rules(lane, self.settings(), preferences, limits_hash, agents, self.execution())
+        tuned = Tuned(load_parameters(config_folder()))
+        return Rules(lane, self.settings(), preferences, limits_hash, agents, self.execution(), tuned)
 
     def market_data(
         self, provider: str | None = None, files_path: str | None = None, seed: int | None = None

@@ -31,6 +31,7 @@ STARTED_BY_NAME = {
     "bench.plain",
     "bench.prove",
     "bench.reasoner",
+    "bench.rehearsal",
     "bench.simulation",
     "bench.storage",
     "bench.watchdog",
@@ -42,6 +43,7 @@ STARTED_BY_NAME = {
     "resources.ledger.migrations.versions.v0002_bus_journal_models",
     "resources.ledger.migrations.versions.v0003_memory",
     "resources.ledger.migrations.versions.v0004_orders_at_a_broker",
+    "resources.ledger.migrations.versions.v0005_learning",
     "trading_assets.definitions",
 }
 

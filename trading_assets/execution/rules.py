@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from trading_assets.briefs.settings import AgentsSettings
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.money import usd
+from trading_assets.core.parameters import Tuned
 from trading_assets.core.preferences import Preferences
 from trading_assets.core.settings import Settings
 from trading_assets.execution.model import Book, Costs
@@ -12,7 +13,7 @@ from trading_assets.execution.model import Book, Costs
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What stays fixed while the desk walks: the book's name, settings, limits, their hash, who thinks, and how orders go out."""
+    """What stays fixed while the desk walks: the book's name, settings, limits, their hash, who thinks, orders, tuned numbers."""
 
     book: str
     settings: Settings
@@ -20,6 +21,7 @@ class Rules:
     limits_hash: str
     agents: AgentsSettings
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
+    tuned: Tuned = field(default_factory=Tuned)
 
     @property
     def dispatches(self) -> bool:

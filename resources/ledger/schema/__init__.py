@@ -16,6 +16,13 @@ from resources.ledger.schema.dispatch import (
     SEALS,
     SNAPSHOTS,
 )
+from resources.ledger.schema.learning import (
+    EXPERIMENT_DESIGNS,
+    EXPERIMENT_ENDS,
+    HEALTH_CHECKS,
+    PARAMETER_PROPOSALS,
+    PROPOSAL_ANSWERS,
+)
 from resources.ledger.schema.memory import LESSONS, MINDS, PROPOSALS
 from resources.ledger.schema.models import (
     ANSWERS,
@@ -49,7 +56,7 @@ from resources.ledger.schema.state import (
 )
 from resources.ledger.schema.talk import CURSORS, JOURNAL, LISTENERS, MESSAGES
 
-HEAD = "0004"
+HEAD = "0005"
 
 __all__ = [
     "ACKNOWLEDGEMENTS",
@@ -69,11 +76,14 @@ __all__ = [
     "EXECUTIONS",
     "EXECUTION_FEES",
     "EXPERIMENTS",
+    "EXPERIMENT_DESIGNS",
+    "EXPERIMENT_ENDS",
     "FILLS",
     "FOREIGN_ORDERS",
     "GATES",
     "HALTS",
     "HEAD",
+    "HEALTH_CHECKS",
     "HEARTBEATS",
     "INTENTS",
     "INTENT_HISTORY",
@@ -90,11 +100,13 @@ __all__ = [
     "ORDERS",
     "PAGES",
     "PARAMETER_CHANGES",
+    "PARAMETER_PROPOSALS",
     "PERMITS",
     "PERM_IDS",
     "POCKETS",
     "POSITIONS",
     "PROPOSALS",
+    "PROPOSAL_ANSWERS",
     "RESERVATIONS",
     "SEALS",
     "SIGNATURES",
