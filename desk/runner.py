@@ -1,7 +1,6 @@
 """Runs a job of the code location in this process, on the desk's own Dagster instance, so that the UI shows it afterwards."""
 
 import os
-import shutil
 import threading
 import time
 import uuid
@@ -9,11 +8,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trading_assets.core.errors import PermanentFailure, TransientFailure
+from trading_assets.core.operations import load_operations
 from trading_assets.core.ports import Span
-from trading_assets.core.settings import PROJECT, Home, desk_home
+from trading_assets.core.settings import PROJECT, Home, config_folder, desk_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _POLL_SECONDS = 0.3
+_WARM = """
+# Runs are forks of one process that has everything imported: `runs.launcher: warm` in config/operations.yaml.
+run_launcher:
+  module: resources.launching.warm
+  class: WarmRunLauncher
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,25 @@ def prepare_home() -> Home:
     home = desk_home()
     home.dagster.mkdir(parents=True, exist_ok=True)
     os.umask(0o077)
-    target, source = home.dagster / "dagster.yaml", PROJECT / "dagster.yaml"
-    if not target.exists() or target.read_bytes() != source.read_bytes():
-        shutil.copyfile(source, target)
+    _replace(home.dagster / "dagster.yaml", instance_yaml())
     os.environ["DESK_HOME"] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     return home
+
+
+def instance_yaml() -> str:
+    """The project's dagster.yaml, with the launcher that `config/operations.yaml` names; a change counts from the next start on."""
+    text = (PROJECT / "dagster.yaml").read_text(encoding="utf-8")
+    return text + _WARM if load_operations(config_folder()).runs.launcher == "warm" else text
+
+
+def _replace(target: Path, text: str) -> None:
+    """Several processes may start at once, and none may read half a file."""
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(target)
 
 
 def run_job(

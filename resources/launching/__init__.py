@@ -1,0 +1,1 @@
+"""How Dagster's runs start: forks of one process that has everything imported, instead of an interpreter for each."""
