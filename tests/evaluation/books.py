@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -26,6 +27,7 @@ FREE = Costs(Decimal(0), Decimal(0), Decimal(1), Decimal(0), Decimal(1))
 PAPER = Costs(Decimal("0.005"), Decimal("1.0"), Decimal("0.01"), Decimal("2.0"), Decimal("0.05"))
 
 
+@cache
 def day(number: int) -> date:
     """The number-th session of the tests, from 1 on."""
     return XNYS.sessions(FIRST, date(2026, 6, 30))[number - 1].day

@@ -3,20 +3,41 @@
 from decimal import Decimal
 from math import isfinite, sqrt
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.evaluation.books import CASH, account, account_row, benchmark, tiny, trade_row, trades, walk
+from tests.evaluation.books import (
+    CASH,
+    account,
+    account_row,
+    benchmark,
+    day,
+    plan,
+    rows,
+    tiny,
+    trade_row,
+    trades,
+    walk,
+)
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.ids import short_id
+from trading_assets.core.slots import Slot
+from trading_assets.evaluation.model import DECISION_EVIDENCE, EVIDENCE
 from trading_assets.evaluation.summary import (
     Summary,
     drawdowns,
+    evidence_labels,
     records_by,
+    records_by_evidence,
     side_by_side,
     summarise,
     summarise_equity,
     trade_record,
 )
+from trading_assets.plans.model import TRADE_PLANS
+from trading_assets.plans.trader import plan_rows
 
 AMOUNTS = st.decimals(min_value=-5000, max_value=5000, places=4)
 EQUITIES = st.lists(st.decimals(min_value=1, max_value=1_000_000, places=4), min_size=1, max_size=40)
@@ -165,3 +186,46 @@ def test_fees_and_exposure_come_from_the_account() -> None:
     assert found.fees_usd_to_date == 7
     assert found.exposure_fraction_mean == 0.25
     assert found.turnover_fraction_annualised == pytest.approx(0.5 / 2 * 252)
+
+
+def labelled(*slots: tuple[int, str, str]) -> pl.DataFrame:
+    """Rows of DECISION_EVIDENCE from session, slot and label."""
+    base = {"state": "ACTIVE", "models": "", "plans": 1, "vetoes": 0, "calls": 0, "model_cost": 0.0}
+    return rows(
+        DECISION_EVIDENCE,
+        [{"session": day(n), "slot": s, "evidence": e, "book_evidence": e, **base} for n, s, e in slots],
+    )
+
+
+def opened(*numbers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Plans of some sessions and the trades that they became, earning ten times their number."""
+    made = [plan(n) for n in numbers]
+    slots = [Slot(XNYS.session(p.session), p.slot, p.as_of) for p in made]
+    frame = TRADE_PLANS.frame([row for p, s in zip(made, slots, strict=True) for row in plan_rows([p], s)])
+    ids = [short_id("desk", p.id) for p in made]
+    return frame, trades(*(trade_row(n + 20, 10 * n, trade_id=i) for n, i in zip(numbers, ids, strict=True)))
+
+
+def test_a_trade_has_the_label_of_the_decision_that_opened_it() -> None:
+    plans, made = opened(1, 2, 3)
+    evidence = labelled((1, "09:30", "clean"), (2, "09:30", "contaminated"), (2, "10:00", "rules"))
+    found = evidence_labels("desk", made, plans, evidence)
+    assert list(found.values()) == ["clean", "contaminated", "unknown"]
+
+
+def test_evidence_is_never_mixed_and_every_trade_stands_in_one_record() -> None:
+    plans, made = opened(1, 2, 3, 4)
+    evidence = labelled(
+        (1, "09:30", "contaminated"), (2, "09:30", "clean"), (3, "09:30", "clean"), (4, "10:00", "rules")
+    )
+    found = records_by_evidence(made, evidence_labels("desk", made, plans, evidence))
+    assert {kind: record.pnl_usd for kind, record in found.items()} == {"clean": 50, "unknown": 40, "contaminated": 10}
+    assert list(found) == [kind for kind in EVIDENCE if kind in found]
+
+
+def test_a_trade_of_another_book_or_without_a_plan_is_unknown() -> None:
+    plans, made = opened(1)
+    evidence = labelled((1, "09:30", "clean"))
+    assert set(evidence_labels("backtest", made, plans, evidence).values()) == {"unknown"}
+    assert set(evidence_labels("desk", made, plans.clear(), evidence).values()) == {"unknown"}
+    assert records_by_evidence(trades(), {}) == {}

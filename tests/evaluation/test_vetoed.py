@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from trading_assets.core.calendar import XNYS
 from trading_assets.core.slots import Slot
 from trading_assets.evaluation.vetoed import SESSIONS_MAX, VetoOutcome, veto_outcomes
 from trading_assets.execution.model import Costs
+from trading_assets.market.model import INTRADAY_BARS
 from trading_assets.plans.model import TRADE_PLANS, TradePlan
 from trading_assets.plans.trader import plan_rows
 
@@ -133,3 +135,64 @@ def test_a_replay_loses_no_more_than_the_worst_price_and_wins_no_more_than_the_b
         assert prices[0] > 100
     else:
         assert 10 * (min(prices) - prices[0]) <= found.pnl_usd <= 10 * (max(prices) - prices[0])
+
+
+def minutes(*prices: float) -> list[dict[str, Any]]:
+    """Intraday bars of the first session from open to close, each at one price but for a dip and a rise of a dollar."""
+    session = XNYS.session(day(1))
+    step = (session.close - session.open) / len(prices)
+    return [
+        {
+            "symbol": "AAPL",
+            "session": session.day,
+            "frequency": "1h",
+            "start": session.open + n * step,
+            "open": price,
+            "high": price + 1,
+            "low": price - 1,
+            "close": price,
+            "volume": 1e6,
+            "source": "test",
+            "knowable_at": session.open + (n + 1) * step,
+        }
+        for n, price in enumerate(prices)
+    ]
+
+
+def at_noon(**more: Any) -> TradePlan:
+    """A plan made half a session after the open."""
+    session = XNYS.session(day(1))
+    half = session.open + (session.close - session.open) / 2
+    return plan(1, slot="12:45", as_of=half, strategy="vwap_momentum", flat_by_close=True, **more)
+
+
+def finer(given_plan: TradePlan, rows: list[dict[str, Any]] | None, *, last: int = 1) -> VetoOutcome:
+    slot = Slot(XNYS.session(day(1)), given_plan.slot, given_plan.as_of)
+    known = None if rows is None else pl.DataFrame(rows, schema=dict(INTRADAY_BARS.polars_schema()))
+    asked = verdicts((given_plan, "veto", "cash"))
+    plans = TRADE_PLANS.frame(plan_rows([given_plan], slot))
+    daily = bars(bar_row(1, 98, 99, high=120, low=90), bar_row(2, 105, 112))
+    [found] = veto_outcomes(asked, plans, daily, actions(), last=day(last), costs=FREE, intraday=known)
+    return found
+
+
+def test_a_plan_of_a_later_slot_is_played_on_intraday_bars_from_then_on() -> None:
+    """The morning's 94 would have hit the stop, but the plan came at noon; it enters at 98 and leaves at the close of 104."""
+    found = finer(at_noon(), minutes(97, 94, 98, 104))
+    assert (found.outcome, found.pnl_usd) == ("closed", Decimal(60))
+    assert (found.action, found.slot) == ("enter", "12:45")
+
+
+def test_a_stop_inside_the_afternoon_is_seen_on_intraday_bars() -> None:
+    found = finer(at_noon(), minutes(97, 97, 97, 98, 94, 109))
+    assert (found.outcome, found.pnl_usd) == ("closed", Decimal(-40))
+
+
+def test_without_intraday_bars_a_later_slot_is_not_filled() -> None:
+    assert finer(at_noon(), None).outcome == finer(at_noon(), []).outcome == "not filled"
+
+
+def test_a_refused_addition_is_played_alone() -> None:
+    found = finer(plan(1, action="add"), None, last=2)
+    assert (found.outcome, found.action) == ("closed", "add")
+    assert found.pnl_usd == 10 * (95 - 98), "the daily bar's low touched the stop"

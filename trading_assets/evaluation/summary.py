@@ -3,18 +3,23 @@
 The same formulas as the dbt models (docs/metrics.md); a test compares them. Whatever is undefined is None.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from math import sqrt
 from statistics import fmean, stdev
 
 import polars as pl
 
+from trading_assets.core.ids import short_id
+from trading_assets.evaluation.model import EVIDENCE, Evidence
+
 SESSIONS_PER_YEAR = 252
 # Below this, a deviation of returns is rounding and no ratio is made from it.
 DEVIATION_MIN = 1e-12
 UNDEFINED = "n/a"
+_DECISION = ("session", "slot", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,32 @@ def records_by(trades: pl.DataFrame, column: str) -> dict[str, TradeRecord]:
     """The record of each value of a column, such as strategy or regime, in alphabetical order."""
     groups = trades.sort("session", "trade_id").partition_by(column, as_dict=True)
     return {str(key[0]): trade_record(frame) for key, frame in sorted(groups.items())}
+
+
+def evidence_labels(
+    lane: str, trades: pl.DataFrame, plans: pl.DataFrame, evidence: pl.DataFrame
+) -> dict[str, Evidence]:
+    """Trade to what the decision that opened it rested on; unknown where plan or decision is not on record.
+
+    Args:
+        lane: The book: a trade carries the id that its lane made from the plan's.
+        trades: Rows of TRADES.
+        plans: Rows of TRADE_PLANS.
+        evidence: Rows of DECISION_EVIDENCE.
+    """
+    told: dict[tuple[date, str], Evidence] = {row[:2]: row[2] for row in evidence.select(*_DECISION).iter_rows()}
+    entries = plans.filter(pl.col("action") == "enter").select("plan_id", "session", "slot").iter_rows()
+    decided = {short_id(lane, plan_id): (session, slot) for plan_id, session, slot in entries}
+    nowhere = (date.min, "")
+    return {id_: told.get(decided.get(id_, nowhere), "unknown") for id_ in trades["trade_id"].to_list()}
+
+
+def records_by_evidence(trades: pl.DataFrame, labels: Mapping[str, Evidence]) -> dict[Evidence, TradeRecord]:
+    """The record of each kind of evidence that occurs, never mixed; in the order of EVIDENCE."""
+    kinds = pl.col("trade_id").replace_strict(dict(labels), default="unknown", return_dtype=pl.String)
+    labelled = trades.with_columns(evidence=kinds)
+    parts = {kind: labelled.filter(pl.col("evidence") == kind) for kind in EVIDENCE}
+    return {kind: trade_record(part) for kind, part in parts.items() if part.height}
 
 
 def drawdowns(equity: Sequence[Decimal], starting_cash: Decimal) -> list[float]:

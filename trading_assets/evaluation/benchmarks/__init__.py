@@ -1,0 +1,1 @@
+"""What would have been: the same money in another hand, at the same broker's costs."""
