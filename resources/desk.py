@@ -17,7 +17,7 @@ import dagster as dg
 from resources.clock import RealClock, desk_clock
 from trading_assets.core.calendar import NEW_YORK, Session
 from trading_assets.core.journal import Json
-from trading_assets.core.learning import LearningSettings, load_learning
+from trading_assets.core.learning import LearningSettings, load_learning, refuse_automatic_live
 from trading_assets.core.operations import OperationsSettings, load_operations
 from trading_assets.core.parameters import Tuned, load_parameters
 from trading_assets.core.ports import Clock
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from resources.lake import ParquetLake
     from resources.ledger.engine import Durability
     from resources.ledger.journal_files import JournalFiles
+    from resources.ledger.proposals import SqlProposals
     from resources.ledger.store import SqlGateBook, SqlLedger
     from resources.llm.batches import Batches
     from resources.llm.reasoner import DeskReasoner
@@ -59,10 +60,12 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return desk_home()
 
     def settings(self) -> Settings:
-        """`config/settings.yaml`; two instruments that own one ticker at once stop whoever reads it."""
+        """`config/settings.yaml`, its grace stretched on a fast replay; two instruments that own one ticker at once stop it."""
+        from resources.stretching import stretched_settings
+
         settings = load_settings(config_folder())
         check_lives(settings.market.instruments)
-        return settings
+        return stretched_settings(settings, self._pace)
 
     def clock(self) -> Clock:
         """The clock of the desk lane."""
@@ -116,10 +119,19 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return JournalFiles(self.home().journal(lane))
 
     def execution(self) -> ExecutionSettings:
-        """`config/execution.yaml`."""
+        """`config/execution.yaml`, what bounds the machine stretched on a fast replay."""
+        from resources.stretching import stretched_execution
         from trading_assets.broker.settings import load_execution
 
-        return load_execution(config_folder())
+        return stretched_execution(load_execution(config_folder()), self._pace)
+
+    @property
+    def _pace(self) -> float:
+        """How much faster than the machine the desk's clock runs; only a replay does. Refused in mode live."""
+        from resources.stretching import pace_of
+        from trading_assets.broker.settings import load_execution
+
+        return pace_of(self.clock(), load_execution(config_folder()))
 
     def operations(self) -> OperationsSettings:
         """`config/operations.yaml`."""
@@ -204,15 +216,38 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         valid = timedelta(seconds=self.execution().rhythm.signature_seconds)
         Sealing(store, KeyRing(self.home()), facts_at, held, self.clock(), valid).seal(approved)
 
-    def rules(self, lane: str) -> Rules:
-        """Settings and limits that stay fixed for a run of the lane."""
+    def rules(self, lane: str, *, as_desk: bool = False) -> Rules:
+        """Settings, limits and parameters that stay fixed for a run of the lane.
+
+        A backtest runs by the configured parameters, or `as_desk` by those that were in force on the desk session by session.
+
+        Raises:
+            ConfigurationError: parameters would be moved without the operator, in mode live.
+        """
         from trading_assets.briefs.settings import load_agents
         from trading_assets.execution.rules import Rules
 
         preferences, limits_hash = load_preferences(config_folder() / "preferences.yaml")
         agents = load_agents(config_folder())
-        tuned = Tuned(load_parameters(config_folder()))
-        return Rules(lane, self.settings(), preferences, limits_hash, agents, self.execution(), tuned)
+        execution, tuned = self.execution(), self.tuned(DESK if as_desk else lane)
+        if lane == DESK:
+            refuse_automatic_live(self.learning(), execution.mode)
+        return Rules(lane, self.settings(), preferences, limits_hash, agents, execution, tuned)
+
+    def tuned(self, lane: str) -> Tuned:
+        """The lane's parameters over time: as configured, on the desk with what was approved since and what experiments try."""
+        base, ledger = load_parameters(config_folder()), self.ledger_at(lane)
+        if lane != DESK or (isinstance(ledger, Path) and not ledger.exists()):
+            return Tuned(base)
+        from resources.ledger.proposals import tuned_of
+
+        return tuned_of(self.engine(DESK), DESK, base)
+
+    def proposals(self) -> SqlProposals:
+        """Proposed parameters of the desk, the answers to them, and what changed by them."""
+        from resources.ledger.proposals import SqlProposals
+
+        return SqlProposals(self.engine(DESK), DESK, load_parameters(config_folder()), self.journal_files(DESK))
 
     def market_data(
         self, provider: str | None = None, files_path: str | None = None, seed: int | None = None

@@ -7,6 +7,8 @@ from pydantic import BaseModel
 from trading_assets.briefs.narratives.roles import NarrativeCall, NarrativeInputs
 from trading_assets.briefs.roles import BreadthInputs, MacroInputs, NewsInputs, Opinion, TechnicalInputs
 from trading_assets.core.settings import PROJECT
+from trading_assets.evaluation.proposals_optimizer import OptimizerInputs, Picks
+from trading_assets.execution.adaptor.roles import AdaptorInputs, Advice
 from trading_assets.plans.choosing import Choice, TraderInputs
 from trading_assets.plans.guide import GuideAnswer, GuideInputs
 from trading_assets.plans.personas import PersonaInputs, Votes
@@ -31,5 +33,7 @@ SCHEMAS: Mapping[str, type[BaseModel]] = {
         *(TraderInputs, Choice, PersonaInputs, Votes),
         *(CriticInputs, Critique),
         *(SecondInputs, SecondOpinion),
+        *(AdaptorInputs, Advice),
+        *(OptimizerInputs, Picks),
     )
 }

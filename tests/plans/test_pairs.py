@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.plans.ideas import apart, desk_of, dip, known
+from trading_assets.core.parameters import Parameters
 from trading_assets.features.correlations import wilson
 from trading_assets.plans.pairs import CONVERGENCE_LOW_MIN, EPISODES_MIN, Gap, closed, gaps, leg
 
@@ -78,7 +79,7 @@ def test_the_surest_pair_comes_first_whatever_the_order_of_rows() -> None:
 
 def test_each_leg_risks_two_atr_for_three_and_a_fifth_on_its_own_side() -> None:
     (gap,) = _gaps(apart())
-    bought, sold = leg(dip(), "long", gap), leg(dip(), "short", gap)
+    bought, sold = leg(dip(), "long", gap, Parameters()), leg(dip(), "short", gap, Parameters())
     assert bought is not None
     assert sold is not None
     assert (bought.entry, bought.stop, bought.target) == (Decimal("100.5"), Decimal("96.5"), Decimal("106.9"))
@@ -89,7 +90,7 @@ def test_each_leg_risks_two_atr_for_three_and_a_fifth_on_its_own_side() -> None:
 @pytest.mark.parametrize("atr", [None, NAN, 0.0, 40.0])
 def test_a_leg_without_room_for_its_bracket_is_none(atr: float | None) -> None:
     (gap,) = _gaps(apart())
-    assert leg(known("range", {"close": 100.0}, {"atr_14": atr}), "short", gap) is None
+    assert leg(known("range", {"close": 100.0}, {"atr_14": atr}), "short", gap, Parameters()) is None
 
 
 def test_a_gap_has_closed_inside_half_a_deviation() -> None:

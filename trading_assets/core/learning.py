@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from trading_assets.core.errors import ConfigurationError
 from trading_assets.core.strict_yaml import Strict, load_model
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -40,6 +41,21 @@ class LearningSettings(Strict):
     automatic: bool = False
     proposal: ProposalRules = ProposalRules()
     monitor: MonitorRules = MonitorRules()
+
+
+def refuse_automatic_live(settings: LearningSettings, mode: str) -> None:
+    """Stops a desk that would move its own parameters with real money.
+
+    Raises:
+        ConfigurationError: `automatic` is on, and the mode is anything but paper.
+    """
+    if settings.automatic and mode != "paper":
+        raise ConfigurationError(
+            "parameters move without the operator on the paper desk only",
+            value=f"automatic: true in mode {mode}",
+            bound="mode paper",
+            hint="set automatic: false in config/learning.yaml",
+        )
 
 
 def load_learning(folder: Path) -> LearningSettings:

@@ -5,17 +5,24 @@ before, and by the arm of an experiment that the session was assigned to. Limits
 `position_fraction_max` of the preferences is still refused.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from trading_assets.core.calendar import NEW_YORK, XNYS
+from trading_assets.core.settings import StrategyName
 from trading_assets.core.strict_yaml import Strict, load_model
 
 REWARD_TO_RISK_MIN = 1.5
+SWITCHED_OFF = "switched_off"
+LEAD = timedelta(minutes=5)
+_PLACES = 6
+_REGIME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,11 @@ class Bound:
     high: float
     step: float
     unit: str
+
+    def moved(self, value: float, steps: int) -> float | None:
+        """The value so many steps away; None outside the bounds."""
+        there = round(value + steps * self.step, _PLACES)
+        return there if self.low - 1e-9 <= there <= self.high + 1e-9 else None
 
 
 BOUNDS: Mapping[str, Bound] = {
@@ -47,6 +59,15 @@ class Parameters(Strict):
     target_atr: Annotated[float, Field(ge=1.6, le=6.0)] = 3.2  # swing strategies
     switched_off: tuple[str, ...] = ()
 
+    @field_validator("switched_off", mode="after")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            strategy, at, regime = name.partition("@")
+            if strategy not in get_args(StrategyName) or (at and not _REGIME.fullmatch(regime)):
+                raise ValueError(f"{name} is no STRATEGY or STRATEGY@REGIME")
+        return tuple(sorted(set(names)))
+
     @model_validator(mode="after")
     def _worth_the_risk(self) -> Self:
         for target, stop in (("target_fraction", "stop_fraction"), ("target_atr", "stop_atr")):
@@ -57,7 +78,17 @@ class Parameters(Strict):
 
     def with_values(self, values: Mapping[str, Any]) -> "Parameters":
         """The same with some values replaced, checked again; raises pydantic's ValidationError outside the bounds."""
-        return Parameters.model_validate({**self.model_dump(), **values})
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return Parameters.model_validate({**self.model_dump(), **given})
+
+    def stops(self, strategy: str, regime: str) -> bool:
+        """Whether the strategy is switched off in the regime, or everywhere: it opens nothing then, and its exits go on."""
+        return strategy in self.switched_off or f"{strategy}@{regime}" in self.switched_off
+
+    def unlike(self, base: "Parameters") -> dict[str, Any]:
+        """The values that differ from the base's, by name."""
+        mine, theirs = self.model_dump(), base.model_dump()
+        return {name: mine[name] for name in sorted(mine) if mine[name] != theirs[name]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +98,27 @@ class Change:
     name: str
     value: Any
     from_session: date
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """That a parameter should be moved, before anybody was asked: what, from where to where, why, and on how many observations.
+
+    Args:
+        name: A key of `BOUNDS`, or `switched_off`.
+        before: The value in force when it was made.
+        after: The value wanted; whoever stores it as a proposal refuses one outside the bounds.
+        reason: One sentence.
+        evidence: JSON values: the numbers behind it, and how many other moves were tried.
+        observations: Trades or sessions behind it; 0 where it rests on none.
+    """
+
+    name: str
+    before: Any
+    after: Any
+    reason: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    observations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +156,16 @@ class Tuned:
     def arm_names(self, day: date) -> Mapping[str, str]:
         """Experiment to the arm that the session belongs to."""
         return {arm.experiment: arm.name for arm in self.arms if day in arm.sessions}
+
+
+def effective_from(as_of: datetime) -> date:
+    """The session from which a change made at an instant counts: the first that opens later than `LEAD` after it.
+
+    A decision that is replayed later so finds what it found then.
+    """
+    day = as_of.astimezone(NEW_YORK).date()
+    session = XNYS.session(day) if XNYS.is_session(day) else XNYS.next(day)
+    return session.day if session.open > as_of + LEAD else XNYS.next(session.day).day
 
 
 def load_parameters(folder: Path) -> Parameters:

@@ -2,6 +2,9 @@
 
 A slot exists only while the session is open: slots at or after an early close are not made. A slot is due from its time
 until its grace ends or the next slot begins, whichever is first; after that it is stale and can never run again.
+
+Between the scheduled slots an event makes one of its own: its label has seconds ("10:03:13"), so it never stands in the place of
+a scheduled one ("10:03"), and the same event has the same label in every process. Labels sort by time, the scheduled one first.
 """
 
 from collections.abc import Sequence
@@ -13,16 +16,20 @@ from trading_assets.core.calendar import NEW_YORK, Calendar, Session
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One decision time: its session, its label ("09:30", New York) and its UTC instant."""
+    """One decision time: its session, its label ("09:30", New York) and its UTC instant.
+
+    `cause` names the event that made a slot between the scheduled ones, where the desk only reduces; empty for a scheduled slot.
+    """
 
     session: Session
     label: str
     at: datetime
+    cause: str = ""
 
     @property
     def is_first(self) -> bool:
         """True for the slot at the open, where swing strategies act."""
-        return self.at == self.session.open
+        return self.at == self.session.open and not self.cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,19 @@ def due_slot(calendar: Calendar, labels: Sequence[str], *, as_of: datetime, grac
         ended = (newest.at + grace).astimezone(NEW_YORK)
         return NoSlot(f"slot {newest.label} of {session.day} ended at {ended:%H:%M:%S} New York; it never runs late")
     return newest
+
+
+def slot_between(session: Session, event_at: datetime, cause: str) -> Slot:
+    """The slot of an event: its instant rounded up to the second, so that what the event tells of is known by then."""
+    at = event_at.astimezone(UTC)
+    if at.microsecond:
+        at = at.replace(microsecond=0) + timedelta(seconds=1)
+    return Slot(session, f"{at.astimezone(NEW_YORK):%H:%M:%S}", at, cause)
+
+
+def is_between(label: str) -> bool:
+    """Whether a label is that of an event's slot."""
+    return len(label) == len("HH:MM:SS")
 
 
 def _slot(session: Session, label: str) -> Slot:

@@ -1,13 +1,14 @@
 """The decision cycle and the book's results as assets, one set for each lane.
 
-The backtest lane walks a whole range in one run and carries the book; the desk lane decides the one slot that is due, or refuses.
+The backtest lane walks a whole range in one run and carries the book; the desk lane decides the one slot that is due, or that of an
+event between them, or refuses.
 """
 
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ import dagster as dg
 from resources.desk import BACKTEST, DESK, DeskResource
 from trading_assets.catalog import SINGLE_RUN, at_last_session, key_of, spec, stored
 from trading_assets.core.errors import DeskError
+from trading_assets.execution.flatness import FLATNESS
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
 from trading_assets.execution.tables import BOOKED, DECIDED, THOUGHT
 from trading_assets.features.model import INDICATORS
@@ -28,10 +30,12 @@ from trading_assets.theses.memory.model import LESSONS
 from trading_assets.theses.model import OPINIONS, THESES
 
 if TYPE_CHECKING:
+    from trading_assets.core.slots import Slot
     from trading_assets.execution.lanes import Lane
     from trading_assets.theses.model import Mind
 
 _FACTS = (DAILY_BARS, INDICATORS, REGIME_LABELS)
+_FLAT = "day_strategies_are_flat"
 
 
 class BacktestConfig(dg.Config):
@@ -41,9 +45,13 @@ class BacktestConfig(dg.Config):
 
 
 class DecideConfig(dg.Config):
-    """The slot that was asked for; it must be the one that is due. Empty means whichever is due."""
+    """The slot that was asked for; it must be the one that is due. Empty means whichever is due.
+
+    `event` is the id of a message of the bus: then it is the slot of that event, between the scheduled ones.
+    """
 
     slot: str = ""
+    event: int = 0
 
 
 def _decided_specs(lane: str) -> list[dg.AssetSpec]:
@@ -95,16 +103,17 @@ def desk_cycle() -> Sequence[Any]:
     def desk_decisions(
         context: dg.AssetExecutionContext, config: DecideConfig, desk: DeskResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        """Decides the slot that is due now; anything else is refused with the reason."""
-        from trading_assets.execution.lanes import decide_due, due_or_refused
+        """Decides the slot that is due now, or that of an event; anything else is refused with the reason."""
+        from trading_assets.execution.lanes import decide_due
 
         now = desk.clock().now()
         with _lane(desk, DESK, context) as lane:
-            slot = due_or_refused(lane.rules, list(context.partition_keys), config.slot, now=now)
+            slot = _asked_for(desk, lane, list(context.partition_keys), config, now)
             desk.note_parameters(DESK)
             result, written = decide_due(lane, slot)
         seen = {
             "slot": slot.label,
+            "event": slot.cause or "none",
             "reason": result.decision.reason,
             "seconds_after_slot": (now - slot.at).total_seconds(),
         }
@@ -113,6 +122,19 @@ def desk_cycle() -> Sequence[Any]:
             yield stored(table, written[table.name], lane=DESK, extra={**seen, **shown})
 
     return [desk_decisions]
+
+
+def _asked_for(desk: DeskResource, lane: "Lane", keys: Sequence[str], config: DecideConfig, now: datetime) -> "Slot":
+    """The slot that may be decided now; SlotRefused otherwise."""
+    from resources.bus_events import message_of
+    from trading_assets.execution.lanes import due_or_refused, look_or_refused
+
+    if not config.event:
+        return due_or_refused(lane.rules, keys, config.slot, now=now)
+    event = message_of(desk.engine(DESK), config.event)
+    return look_or_refused(
+        lane.ledger, lane.rules, keys, config.slot, event, now=now, settings=desk.operations().events
+    )
 
 
 def booked_assets(lane: str) -> Sequence[Any]:
@@ -142,6 +164,53 @@ def booked_assets(lane: str) -> Sequence[Any]:
             yield stored(table, written[table.name], lane=lane)
 
     return [booked]
+
+
+def flatness_assets(lane: str) -> Sequence[Any]:
+    """The proof that day strategies are flat after the close; on the desk a proof that fails halts."""
+    key = key_of(FLATNESS, lane)
+
+    @dg.multi_asset(
+        specs=[
+            spec(
+                FLATNESS,
+                lane=lane,
+                group=lane,
+                kinds={"python", "parquet"},
+                deps=[key_of(FILLS, lane), key_of(POSITIONS, lane)],
+            )
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                _FLAT, asset=key, description="No position of a day strategy is left, in the book or at the broker."
+            )
+        ],
+        name=f"{lane}_flatness",
+        backfill_policy=SINGLE_RUN,
+    )
+    def flatness(
+        context: dg.AssetExecutionContext, desk: DeskResource
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]
+        """Every symbol that a day strategy traded, with what is left of it; red means that the desk is halted."""
+        from resources.flatness import flatness_of, halt_unless_flat
+        from trading_assets.execution.flatness import violations
+
+        span = span_of(context.partition_keys)
+        rows = flatness_of(desk, lane, span)
+        written = desk.lake().write(FLATNESS, FLATNESS.frame(rows), span, lane=lane)
+        broken = violations(rows)
+        halted = halt_unless_flat(desk, rows) if lane == DESK else ""
+        yield stored(FLATNESS, written, lane=lane, extra={"not_flat": len(broken), "halted": halted or "no"})
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=_FLAT,
+            passed=not broken,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description="; ".join(broken[:3]) or "every day strategy is flat",
+            metadata={"symbols": len(rows)},
+        )
+
+    return [flatness]
 
 
 @contextmanager

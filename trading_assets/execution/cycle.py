@@ -14,6 +14,7 @@ from trading_assets.core.calendar import Session
 from trading_assets.core.money import to_tick
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.execution.at_broker import settle_told
+from trading_assets.execution.between import only_reducing, with_briefs, with_reductions
 from trading_assets.execution.looking import View, World, carried_into, look, with_placed
 from trading_assets.execution.model import Order
 from trading_assets.execution.orders import intent_for, orders_of
@@ -23,6 +24,7 @@ from trading_assets.execution.rules import Rules
 from trading_assets.execution.settlement import settle
 from trading_assets.execution.signing import Ruled, ruled
 from trading_assets.execution.thinking import Grown, Thoughts, grow, think
+from trading_assets.execution.tuning import withheld
 from trading_assets.plans.candidates import acts
 from trading_assets.plans.ensemble import persona_weights
 from trading_assets.plans.model import TradePlan
@@ -66,7 +68,12 @@ def walk_session(session: Session, world: World, rules: Rules, ledger: LedgerSes
 
 
 def awake(slot: Slot, world: World, rules: Rules) -> bool:
-    """Whether any strategy of the settings acts in the slot; those that act after the open need intraday features."""
+    """Whether any strategy of the settings acts in the slot; those that act after the open need intraday features.
+
+    In the slot of an event there is always something to look at.
+    """
+    if slot.cause:
+        return True
     seen = slot.is_first or world.facts.has_intraday(slot.session.day)
     return seen and acts(slot, rules.settings.decisions.strategies)
 
@@ -87,6 +94,7 @@ def decide_slot(
     if thoughts is None:
         thoughts = think(view, rules, world.counsel)
         return _conclude(view, thoughts.grown, thoughts, rules, ledger)
+    view = with_briefs(view, thoughts.view.again)
     return _conclude(view, grow(view, thoughts.updates, rules), thoughts, rules, ledger)
 
 
@@ -109,22 +117,24 @@ def settle_session(session: Session, world: World, rules: Rules, ledger: LedgerS
 
 def _conclude(view: View, grown: Grown, thoughts: Thoughts, rules: Rules, ledger: LedgerSession) -> SlotResult:
     """From opinions to orders: plans by code, verdicts by three signers, and one transaction that holds all of it."""
-    planned = _planned(view, grown, thoughts, rules)
+    grown = only_reducing(view, grown)
+    planned = with_reductions(view, grown.advanced.mind, _planned(view, grown, thoughts, rules), rules)
     gated = _judged(view, grown.advanced.mind, planned.plans, rules)
     signed = ruled(gated, partial(_other_eyes, view, grown.advanced.mind, thoughts.seconds))
     approved = [each for each in signed if each.quantity]
-    judged = tuple(pair for each in signed for pair in each.judged)
+    judged = (*(pair for each in signed for pair in each.judged), *withheld(planned.withheld))
     intents = tuple(_intent(each, rules) for each in approved)
     orders = tuple(order for intent in intents for order in orders_of(intent))
     mind = _with_orders(grown.advanced.mind, intents, view)
+    plans = (*planned.plans, *planned.withheld)
     decision = Decision(
         session=view.slot.session.day,
         slot=view.slot.label,
         as_of=view.slot.at,
         state=view.ruling.state,
-        reason=_reason(planned.plans, view),
-        plans=len(planned.plans),
-        vetoes=len(signed) - len(approved),
+        reason=_reason(plans, view),
+        plans=len(plans),
+        vetoes=len(plans) - len(approved),
         limits_hash=rules.limits_hash,
         mind_digest=mind_digest(mind),
     )
@@ -161,6 +171,7 @@ def _planned(view: View, grown: Grown, thoughts: Thoughts, rules: Rules) -> Plan
         related=related(grown.advanced.mind),
         agents=rules.agents,
         preferences=rules.preferences,
+        parameters=rules.parameters(view.slot.session.day),
         flatten=view.ruling.reason if view.ruling.state == "HALTED" else None,
     )
 

@@ -11,10 +11,14 @@ from typing import Any
 from trading_assets.briefs.facts import BEFORE_FIRST, FactBook
 from trading_assets.core.calendar import XNYS, days_of
 from trading_assets.core.errors import DataNotReady, SlotRefused
+from trading_assets.core.messages import Message
+from trading_assets.core.operations import Events
 from trading_assets.core.ports import GateBook, Lake, Span, Written
 from trading_assets.core.slots import NoSlot, Slot, due_slot
+from trading_assets.execution.between import news_heard
 from trading_assets.execution.counsel import Counsel
 from trading_assets.execution.cycle import SlotResult, awake, decide_slot, settle_session, walk_session
+from trading_assets.execution.events import Wait, looked_at, next_look_of
 from trading_assets.execution.learning import learn
 from trading_assets.execution.looking import World, look
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
@@ -153,6 +157,39 @@ def due_or_refused(rules: Rules, keys: Sequence[str], label: str, *, now: dateti
     return due
 
 
+def look_or_refused(
+    book: OrderLedger,
+    rules: Rules,
+    keys: Sequence[str],
+    label: str,
+    event: Message | None,
+    *,
+    now: datetime,
+    settings: Events,
+) -> Slot:
+    """The slot of an event, if the event is on the bus, deserves a look now and gives the label that was asked for.
+
+    Args:
+        event: The message that was named; None where the bus holds none of that id.
+
+    Raises:
+        SlotRefused: Otherwise. What was seen by a later decision is refused like what is old.
+    """
+    decisions, watched = rules.settings.decisions, rules.settings.market.symbols
+    asked = f"{', '.join(keys) or 'today'} {label or 'whichever is due'}"
+    if event is None:
+        raise SlotRefused("between its slots the desk looks for events on the bus only", value=asked)
+    with book.reading() as ledger:
+        answer = next_look_of([event], ledger, as_of=now, slots=decisions, settings=settings, symbols=watched)
+    if isinstance(answer, Wait):
+        raise SlotRefused(f"message {event.id} deserves no look now; {answer.reason}", value=asked, bound=answer.until)
+    found = answer.slot
+    if list(keys) not in ([], [found.session.key]) or label not in {"", found.label}:
+        bound = f"{found.session.key} {found.label} is the slot of message {event.id}"
+        raise SlotRefused("a slot between the slots bears the time of its event", value=asked, bound=bound)
+    return found
+
+
 def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written]]:
     """Decides a due slot and adds its rows to the session's partitions.
 
@@ -169,8 +206,9 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
     if awake(slot, world, lane.rules):
         with lane.ledger.reading() as ledger:
             view = look(slot, world, lane.rules, ledger)
-        thoughts = think(view, lane.rules, world.counsel)
+        thoughts = think(news_heard(view, lane.rules, world.counsel), lane.rules, world.counsel)
     with lane.ledger.session() as ledger:
+        _refuse_overtaken(slot, ledger)
         result = decide_slot(slot, world, lane.rules, ledger, thoughts=thoughts)
     if thoughts is not None and result.mind is not None:
         lane.seal(to_seal(result.intents, result.judged, thoughts.view.said, result.mind))
@@ -184,6 +222,15 @@ def decide_due(lane: Lane, slot: Slot) -> tuple[SlotResult, Mapping[str, Written
         for table in DECIDED
     }
     return result, written
+
+
+def _refuse_overtaken(slot: Slot, ledger: LedgerSession) -> None:
+    """A look whose event a later decision has seen meanwhile would plan on an older mind than the book's."""
+    newest = looked_at(ledger.decisions(slot.session.day, slot.session.day)) if slot.cause else None
+    if newest is not None and newest > slot.at:
+        raise SlotRefused(
+            f"slot {slot.label} was overtaken by a later decision", value=slot.at.isoformat(), bound=newest.isoformat()
+        )
 
 
 def store_booked(lane: Lane, span: Span) -> Mapping[str, Written]:

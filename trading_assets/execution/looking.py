@@ -58,7 +58,8 @@ class World:
 class View:
     """Everything that one slot may know. `said` holds what passed the fact check, `remarks` what did not.
 
-    `held` is what the broker says is held; None where there is no broker.
+    `held` is what the broker says is held; None where there is no broker. `again` holds the briefs of `said` that were given in
+    this very look, because of an event.
     """
 
     slot: Slot
@@ -71,6 +72,11 @@ class View:
     proposals: Sequence[Proposal] = ()
     held: Mapping[str, int] | None = None
     remarks: tuple[Remark, ...] = field(default=())
+    again: tuple[Brief, ...] = field(default=())
+
+    def spoken(self, weights: Mapping[str, float]) -> tuple[Voice, ...]:
+        """The voices that the theses have not heard before: all at the open, later those that spoke again."""
+        return self.voices(weights) if self.slot.is_first else tuple(_voice(brief, weights) for brief in self.again)
 
     def voices(self, weights: Mapping[str, float]) -> tuple[Voice, ...]:
         """The briefs with what each of them counts."""
@@ -97,12 +103,12 @@ def look(slot: Slot, world: World, rules: Rules, ledger: LedgerSession) -> View:
     return View(
         slot=slot,
         facts=facts,
-        ruling=_ruling(session, world, rules, ledger),
+        ruling=_at(slot, _ruling(session, world, rules, ledger)),
         portfolio=portfolio_of(opening, entries, session.day, ratios=_ratios(entries, session, world)),
         mind=ledger.mind(slot.at),
         said=said,
         lessons=ledger.lessons(slot.at),
-        proposals=ledger.proposals(_slot_before(slot, rules).at, slot.at),
+        proposals=() if slot.cause else ledger.proposals(_slot_before(slot, rules).at, slot.at),
         held=ledger.at_broker(session.day).held if rules.dispatches else None,
         remarks=remarks,
     )
@@ -179,6 +185,16 @@ def _ruling(session: Session, world: World, rules: Rules, ledger: LedgerSession)
     """The book's state, and no looser than what the world allows."""
     ruling = trading_state(ledger.equity_history(session.day), rules.preferences, open_halt=_open_halt(ledger))
     return StateRuling("REDUCING", world.closed) if world.closed and ruling.state == "ACTIVE" else ruling
+
+
+def _at(slot: Slot, ruling: StateRuling) -> StateRuling:
+    """The ruling in a slot: between the scheduled ones it is never looser than reducing, and its reason names the event."""
+    if not slot.cause:
+        return ruling
+    looked = f"the desk looked because of {slot.cause}"
+    if ruling.state == "ACTIVE":
+        return StateRuling("REDUCING", f"between its slots the desk only reduces; {looked}")
+    return replace(ruling, reason=f"{ruling.reason}; {looked}")
 
 
 def _open_halt(ledger: LedgerSession) -> str | None:

@@ -178,7 +178,7 @@ class Book:
 
 
 _LANE_ROW = (
-    Column("slot", "text", "Decision time, New York HH:MM."),
+    Column("slot", "text", "Decision time, New York HH:MM; HH:MM:SS for a look that an event caused."),
     Column("strategy", "text", "Strategy that asked for the trade."),
 )
 

@@ -1,11 +1,12 @@
 """What stays fixed while the desk walks."""
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from trading_assets.briefs.settings import AgentsSettings
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.money import usd
-from trading_assets.core.parameters import Tuned
+from trading_assets.core.parameters import Parameters, Tuned
 from trading_assets.core.preferences import Preferences
 from trading_assets.core.settings import Settings
 from trading_assets.execution.model import Book, Costs
@@ -22,6 +23,10 @@ class Rules:
     agents: AgentsSettings
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     tuned: Tuned = field(default_factory=Tuned)
+
+    def parameters(self, day: date) -> Parameters:
+        """What is in force on a session."""
+        return self.tuned.at(day)
 
     @property
     def dispatches(self) -> bool:

@@ -12,6 +12,7 @@ from trading_assets.execution.counsel import Counsel
 from trading_assets.execution.looking import View
 from trading_assets.execution.ports import Remark
 from trading_assets.execution.rules import Rules
+from trading_assets.execution.tuning import in_force
 from trading_assets.plans.candidates import candidates, refused_proposals
 from trading_assets.plans.choosing import choice_of, trader_ask
 from trading_assets.plans.model import Candidate, PlanSide, Vote
@@ -28,7 +29,10 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Grown:
-    """What code makes of a view and the strategist's words: the graph after the slot, and the setups that it allows."""
+    """What code makes of a view and the strategist's words: the graph after the slot, and the setups that it allows.
+
+    `refused` are remarks (title, sentence, symbol): requests that became no setup, and parameters that are not the configured ones.
+    """
 
     advanced: Advanced
     candidates: tuple[Candidate, ...]
@@ -56,7 +60,7 @@ def think(view: View, rules: Rules, counsel: Counsel) -> Thoughts:
     enlarged = _may_grow(view)
     if not (grown.candidates or enlarged) or view.ruling.state != "ACTIVE":
         return Thoughts(view, grown, updates, remarks=tuple(remarks))
-    seconds = second_asks(grown.candidates, view.facts, budget=budget, as_of=view.slot.at, also=enlarged)
+    seconds = second_asks(_live(grown), view.facts, budget=budget, as_of=view.slot.at, also=enlarged)
     if not grown.candidates:
         answers = counsel.reasoner.gather(seconds, within=counsel.patience)
         return Thoughts(view, grown, updates, seconds=_seconds(seconds, answers, remarks), remarks=tuple(remarks))
@@ -71,7 +75,7 @@ def grow(view: View, updates: Sequence[ThesisUpdate], rules: Rules) -> Grown:
         view.mind,
         view.slot,
         view.facts,
-        voices=view.voices(agents.weights_by_agent) if first else (),
+        voices=view.spoken(agents.weights_by_agent),
         cases=[argued.case for argued in view.said.cases] if first else (),
         updates=updates,
         debate_weight=agents.debate_weight,
@@ -85,11 +89,12 @@ def grow(view: View, updates: Sequence[ThesisUpdate], rules: Rules) -> Grown:
         strategies=decisions.strategies,
         sectors=rules.settings.market.sectors,
         proposals=view.proposals,
+        parameters=rules.parameters(view.slot.session.day),
     )
     place = (view.slot, view.facts, advanced.mind, view.portfolio)
     found = search(*place)
     refused = refused_proposals(*place, **search.keywords, found=found)
-    return Grown(advanced, found, refused)
+    return Grown(advanced, found, (*refused, *in_force(rules.tuned, view.slot.session.day)))
 
 
 def _updates(
@@ -129,9 +134,13 @@ def _opinions(
     budget: Budget,
     remarks: list[Remark],
 ) -> Thoughts:
-    """The trader's choice, the personas' votes and the double checker's blind opinions, asked side by side."""
+    """The trader's choice, the personas' votes and the double checker's blind opinions, asked side by side.
+
+    On what is switched off the personas vote, so that what would have been planned is known; nobody else is asked.
+    """
     facts, mind, said, at = view.facts, grown.advanced.mind, view.said, view.slot.at
-    trader = trader_ask(grown.candidates, facts, mind, said.stance, budget=budget, as_of=at, lessons=view.lessons)
+    live = _live(grown)
+    trader = trader_ask(live, facts, mind, said.stance, budget=budget, as_of=at, lessons=view.lessons)
     cases = [argued.case for argued in said.cases]
     voters = vote_asks(
         rules.agents.personas,
@@ -145,9 +154,11 @@ def _opinions(
         briefs=said.briefs,
         narratives=said.narratives,
     )
-    asks: list[Ask[Any, Any]] = [trader, *(ask for _, ask in voters), *seconds]
-    chosen, *answers = counsel.reasoner.gather(asks, within=counsel.patience)
-    choice = choice_of(trader, chosen) if _spoke("trader", chosen, remarks) else ()
+    first = [trader] if live else []
+    asks: list[Ask[Any, Any]] = [*first, *(ask for _, ask in voters), *seconds]
+    told = counsel.reasoner.gather(asks, within=counsel.patience)
+    answers = told[len(first) :]
+    choice = choice_of(trader, told[0]) if live and _spoke("trader", told[0], remarks) else ()
     votes = [
         vote
         for (persona, ask), answer in zip(voters, answers[: len(voters)], strict=True)
@@ -156,6 +167,11 @@ def _opinions(
     ]
     heard = _seconds(seconds, answers[len(voters) :], remarks)
     return Thoughts(view, grown, updates, choice, tuple(votes), heard, tuple(remarks))
+
+
+def _live(grown: Grown) -> tuple[Candidate, ...]:
+    """The setups that may trade."""
+    return tuple(each for each in grown.candidates if not each.switched_off)
 
 
 def _seconds(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from trading_assets.briefs.facts import Facts, SymbolFacts
 from trading_assets.briefs.narratives.model import Narrative
 from trading_assets.core.ids import short_id
+from trading_assets.core.parameters import Parameters
 from trading_assets.core.slots import Slot
 from trading_assets.plans.model import Candidate, PlanSide, Proposal
 from trading_assets.plans.pairs import Gap, gaps, leg
@@ -22,6 +23,7 @@ from trading_assets.theses.model import Mind, Stance, Thesis
 __all__ = ["acts", "candidates", "refused_proposals"]
 
 CONFIDENCE_MIN = 0.55
+_OFF = "{} is switched off in {}"
 Remarked = tuple[str, str, str]
 
 
@@ -37,6 +39,7 @@ class _Stage:
     stance: Stance | None
     strategies: tuple[Strategy, ...]
     sectors: Mapping[str, str]
+    parameters: Parameters
 
 
 def candidates(
@@ -50,13 +53,14 @@ def candidates(
     strategies: Sequence[str],
     sectors: Mapping[str, str],
     proposals: Sequence[Proposal] = (),
+    parameters: Parameters | None = None,
 ) -> tuple[Candidate, ...]:
     """The slot's candidates by falling confidence; of a pair there are both legs or none.
 
     Each key (strategy, symbol, side) occurs once. `size_fraction` is the order style's; that of the stance comes on top when plans
-    are made.
+    are made. What the parameters switch off is found all the same, and marked.
     """
-    stage = _stage(slot, facts, mind, portfolio, narratives, stance, strategies, sectors)
+    stage = _stage(slot, facts, mind, portfolio, narratives, stance, strategies, sectors, parameters)
     found = sorted(_found(stage), key=lambda each: (-each.confidence, each.symbol, each.strategy, each.side))
     return tuple(_asked_for(each, proposals) for each in found)
 
@@ -73,13 +77,14 @@ def refused_proposals(
     sectors: Mapping[str, str],
     proposals: Sequence[Proposal],
     found: Sequence[Candidate],
+    parameters: Parameters | None = None,
 ) -> tuple[Remarked, ...]:
     """Why each proposal that is no candidate is none: title, sentence, symbol. One for another kind of slot is left for that."""
-    keys = {each.key for each in found}
+    keys = {each.key for each in found if not each.switched_off}
     missed = [p for p in proposals if (p.strategy, p.symbol, p.side) not in keys and not _waits(p, slot)]
     if not missed:
         return ()
-    stage = _stage(slot, facts, mind, portfolio, narratives, stance, strategies, sectors)
+    stage = _stage(slot, facts, mind, portfolio, narratives, stance, strategies, sectors, parameters)
     return tuple(("proposal refused", f"{_words(p)}: {_refusal(stage, p)}", p.symbol) for p in missed)
 
 
@@ -92,9 +97,10 @@ def _stage(
     stance: Stance | None,
     strategies: Sequence[str],
     sectors: Mapping[str, str],
+    parameters: Parameters | None,
 ) -> _Stage:
-    told = {narrative.symbol: narrative for narrative in narratives}
-    return _Stage(slot, facts, mind, portfolio.symbols, told, stance, acting(slot, strategies), sectors)
+    told, tuned = {narrative.symbol: narrative for narrative in narratives}, parameters or Parameters()
+    return _Stage(slot, facts, mind, portfolio.symbols, told, stance, acting(slot, strategies), sectors, tuned)
 
 
 def _found(stage: _Stage) -> Iterator[Candidate]:
@@ -107,7 +113,7 @@ def _found(stage: _Stage) -> Iterator[Candidate]:
         for symbol in sorted(stage.facts.symbols):
             made = _single(stage, strategy, symbol)
             if isinstance(made, Candidate):
-                yield made
+                yield _marked(stage, made)
 
 
 def _single(stage: _Stage, strategy: Strategy, symbol: str) -> Candidate | str:
@@ -118,13 +124,19 @@ def _single(stage: _Stage, strategy: Strategy, symbol: str) -> Candidate | str:
     thesis = _thesis(stage, symbol)
     if isinstance(thesis, str):
         return thesis
-    scene = Scene(stage.slot, stage.facts, known, stage.narratives.get(symbol), stage.sectors)
+    scene = Scene(stage.slot, stage.facts, known, stage.narratives.get(symbol), stage.sectors, stage.parameters)
     setup = strategy.setup(scene) if strategy.setup else None
     if setup is None:
         return f"{strategy.name} sees no setup in {symbol}"
     liquidity = liquidity_of(symbol, stage.facts, stage.slot)
     made = _candidate(strategy, known, "long", thesis, setup, liquidity)
     return made or f"{symbol} wins too little for what it risks at the price that its liquidity allows"
+
+
+def _marked(stage: _Stage, candidate: Candidate, *legs: Candidate) -> Candidate:
+    """The candidate, marked where its strategy is switched off in its view; a pair where it is in the view of either leg."""
+    off = any(stage.parameters.stops(each.strategy, each.view) for each in (candidate, *legs))
+    return candidate.model_copy(update={"switched_off": True}) if off else candidate
 
 
 def _pair_legs(stage: _Stage, strategy: Strategy) -> Iterator[Candidate]:
@@ -136,7 +148,7 @@ def _pair_legs(stage: _Stage, strategy: Strategy) -> Iterator[Candidate]:
         legs = _legs(stage, strategy, gap)
         if not isinstance(legs, str):
             used |= {gap.long, gap.short}
-            yield from legs
+            yield from (_marked(stage, each, *legs) for each in legs)
 
 
 def _legs(stage: _Stage, strategy: Strategy, gap: Gap) -> tuple[Candidate, Candidate] | str:
@@ -150,7 +162,8 @@ def _legs(stage: _Stage, strategy: Strategy, gap: Gap) -> tuple[Candidate, Candi
         return next(each for each in (bought, sold, thesis) if isinstance(each, str))
     if rival is not None and rival.confidence >= thesis.confidence:
         return f"the thesis on {gap.short} ({rival.confidence:.2f}) is as sure as that on {gap.long}"
-    long_setup, short_setup = leg(bought, "long", gap), leg(sold, "short", gap)
+    tuned = stage.parameters
+    long_setup, short_setup = leg(bought, "long", gap, tuned), leg(sold, "short", gap, tuned)
     if long_setup is None or short_setup is None:
         return f"{gap.long} or {gap.short} has no average true range that leaves room for stop and target"
     name = short_id("pair", stage.slot.session.day, stage.slot.label, gap.long, gap.short)
@@ -256,12 +269,18 @@ def _refusal(stage: _Stage, proposal: Proposal) -> str:
     if proposal.side == "short":
         return f"{strategy.name} sells nothing short"
     made = _single(stage, strategy, proposal.symbol)
-    return made if isinstance(made, str) else "it was not among the setups that the slot found"
+    if isinstance(made, str):
+        return made
+    off = stage.parameters.stops(made.strategy, made.view)
+    return _OFF.format(made.strategy, made.view) if off else "it was not among the setups that the slot found"
 
 
 def _pair_refusal(stage: _Stage, strategy: Strategy, proposal: Proposal) -> str:
     for gap in gaps(stage.facts):
         if proposal.symbol == (gap.long if proposal.side == "long" else gap.short):
             legs = _legs(stage, strategy, gap)
-            return legs if isinstance(legs, str) else "one of its legs stands in a surer pair"
+            if isinstance(legs, str):
+                return legs
+            off = next((each for each in legs if stage.parameters.stops(each.strategy, each.view)), None)
+            return _OFF.format(off.strategy, off.view) if off else "one of its legs stands in a surer pair"
     return f"no pair came apart far enough with {proposal.symbol} on the {proposal.side} side"

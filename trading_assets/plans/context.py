@@ -1,12 +1,13 @@
 """Everything that a slot's plans are made in, and the plans that only reduce."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trading_assets.briefs.facts import Facts
 from trading_assets.briefs.settings import AgentsSettings
 from trading_assets.core.money import usd
+from trading_assets.core.parameters import Parameters
 from trading_assets.core.slots import Slot
 from trading_assets.plans.model import PlanAction, TradePlan
 from trading_assets.plans.portfolio import Holding, Portfolio
@@ -16,7 +17,7 @@ from trading_assets.theses.model import Mind, Stance, Thesis
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One slot with its facts, thoughts, book and limits. `heard` counts the analysts that spoke on each symbol."""
+    """One slot with its facts, thoughts, book, limits and parameters. `heard` counts the analysts that spoke on each symbol."""
 
     slot: Slot
     facts: Facts
@@ -26,6 +27,7 @@ class Context:
     stance: Stance | None
     heard: Mapping[str, int]
     agents: AgentsSettings
+    parameters: Parameters = field(default_factory=Parameters)
 
     @property
     def stance_fraction(self) -> float:

@@ -15,6 +15,7 @@ Idea = tuple[Candidate, ...]
 Row = dict[str, Any]
 Remarked = tuple[str, str, str]
 PLANNED = Refusal("planned")
+WITHHELD = Refusal("withheld: switched off")
 _LEGS = 2
 
 
@@ -46,17 +47,21 @@ def judged_ideas(
 ) -> tuple[Judged, ...]:
     """Every idea with the word on it, in the trader's order, those that it did not choose last. One idea for each symbol.
 
+    What is switched off comes after all others and takes nothing from them: it is judged and sized as if it stood alone, and not
+    shown to the trader.
+
     Args:
         busy: Symbols that have a plan in this slot.
         taken: Risk that additions of this slot ask for.
     """
     done, moving = list[Judged](), set(busy)
-    for idea in sorted(_ideas(candidates), key=lambda each: _rank(each, choice)):
-        said = tally(idea, votes, weights)
+    for idea in sorted(_ideas(candidates), key=lambda each: (each[0].switched_off, _rank(each, choice))):
+        said, off = tally(idea, votes, weights), idea[0].switched_off
         word = Refusal(f"exits only: {flatten}") if flatten else _refusal(context, idea, said, choice, moving)
-        size = sized(idea, context.stance_fraction, context.room, taken)
+        size = sized(idea, context.stance_fraction, context.room, Taken() if off else taken)
         if word is None:
-            word = Refusal(size.refusal, silence=size.for_related) if size.refusal else PLANNED
+            agreed = WITHHELD if off else PLANNED
+            word = Refusal(size.refusal, silence=size.for_related) if size.refusal else agreed
         if word is PLANNED:
             moving |= {leg.symbol for leg in idea}
             for leg, quantity in zip(idea, size.quantities, strict=True):
@@ -65,10 +70,10 @@ def judged_ideas(
     return tuple(done)
 
 
-def entry_plans(context: Context, judged: Sequence[Judged]) -> Iterator[TradePlan]:
-    """The plans of what is traded; both legs of a pair follow each other."""
+def entry_plans(context: Context, judged: Sequence[Judged], word: Refusal = PLANNED) -> Iterator[TradePlan]:
+    """The plans of what is traded, or of what is `WITHHELD`; both legs of a pair follow each other."""
     for each in judged:
-        if each.planned:
+        if each.word is word:
             for leg, quantity in zip(each.idea, each.size.quantities, strict=True):
                 yield _plan(context, leg, quantity, each.tally)
 
@@ -138,6 +143,8 @@ def _refusal(
     lacking = refused(symbols, said, context.heard, context.agents)
     if lacking is not None:
         return lacking
+    if idea[0].switched_off:
+        return None
     chosen = [leg.key in choice for leg in idea]
     if not all(chosen):
         return Refusal("the trader chose one leg of the pair" if any(chosen) else "not chosen by the trader")

@@ -20,7 +20,8 @@ Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 class Candidate(BaseModel):
     """A setup that a strategy found, before anybody voted on it; USD in today's share count.
 
-    `side` is the position's: long gains when the price rises. `pair` ties the two legs of a hedge: both trade, or neither.
+    `side` is the position's: long gains when the price rises. `pair` ties the two legs of a hedge: both trade, or neither. What is
+    `switched_off` never trades; it is followed to see what its strategy would have done.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +41,7 @@ class Candidate(BaseModel):
     flat_by_close: bool = False
     pair: str = ""
     proposal: str = ""
+    switched_off: bool = False
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
 
     @property
@@ -167,7 +169,7 @@ VOTES = Table(
     key=("session", "slot", "persona", "strategy", "symbol", "side"),
     columns=(
         SESSION,
-        Column("slot", "text", "Decision time, New York HH:MM."),
+        Column("slot", "text", "Decision time, New York HH:MM; HH:MM:SS for a look that an event caused."),
         Column("persona", "text", "Who voted."),
         Column("strategy", "text", "Strategy of the candidate."),
         SYMBOL,
@@ -190,7 +192,7 @@ TRADE_PLANS = Table(
     key=("session", "plan_id"),
     columns=(
         SESSION,
-        Column("slot", "text", "Decision time, New York HH:MM."),
+        Column("slot", "text", "Decision time, New York HH:MM; HH:MM:SS for a look that an event caused."),
         Column("plan_id", "text", "Made from book-independent slot, strategy, symbol and action."),
         Column("plan_digest", "text", "sha256 of the whole plan."),
         Column("action", "text", "enter, add, trim or exit."),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trading_assets.briefs.facts import Facts, Row, SymbolFacts, numbers
+from trading_assets.core.parameters import Parameters
 from trading_assets.plans.model import PlanSide
 from trading_assets.plans.strategies.model import Setup, atr_bracket
 
@@ -52,10 +53,10 @@ def gaps(facts: Facts) -> tuple[Gap, ...]:
     return tuple(sorted(found, key=lambda gap: (-gap.convergence_low, -abs(gap.gap_z), gap.long, gap.short)))
 
 
-def leg(known: SymbolFacts, side: PlanSide, gap: Gap) -> Setup | None:
-    """One leg: stop 2 and target 3.2 average true ranges; the pair itself ends when the gap has closed."""
-    measured = numbers(known.indicators, "atr_14")
-    return atr_bracket(known, measured["atr_14"], gap.reasons, side=side) if measured is not None else None
+def leg(known: SymbolFacts, side: PlanSide, gap: Gap, parameters: Parameters) -> Setup | None:
+    """One leg with stop and target in average true ranges; the pair itself ends when the gap has closed."""
+    now = numbers(known.indicators, "atr_14")
+    return atr_bracket(known, now["atr_14"], gap.reasons, parameters, side=side) if now is not None else None
 
 
 def closed(facts: Facts, one: str, other: str) -> str | None:

@@ -45,7 +45,8 @@ def additions(context: Context, busy: Collection[str]) -> Iterator[TradePlan]:
         return
     taken = Taken()
     for holding, thesis in _steady(context, busy):
-        if holding.strategy not in context.stance.strategies or _unheard(context, holding):
+        off = context.parameters.stops(holding.strategy, context.view(holding.symbol))
+        if off or holding.strategy not in context.stance.strategies or _unheard(context, holding):
             continue
         priced = _priced(context, holding, thesis)
         quantity = _quantity(context, holding, priced, taken) if priced else 0
@@ -82,11 +83,11 @@ def _priced(context: Context, holding: Holding, thesis: Thesis) -> _Priced | Non
 
 
 def _quantity(context: Context, holding: Holding, priced: _Priced, taken: Taken) -> int:
-    """The addition within the position limit, one trade's risk for the whole position, and what related positions leave."""
+    """The addition within what a position may weigh, one trade's risk for the whole position, and what related positions leave."""
     room, limits = context.room, context.room.preferences
     fraction = Decimal(str(context.stance_fraction)) * Decimal(str(priced.liquidity.size_fraction))
     wanted = int((priced.wanted.quantity * fraction).to_integral_value(rounding=ROUND_FLOOR))
-    position = room.fraction(limits.position_fraction_max) - context.portfolio.committed(holding.symbol)
+    position = room.position - context.portfolio.committed(holding.symbol)
     risk = min(
         room.fraction(limits.risk_per_trade_fraction_max) - stop_risk(holding),
         room.risk_left([holding.symbol], taken),

@@ -28,15 +28,24 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where the sizes come from. `related` names, by symbol, the symbols whose theses share risk with its own."""
+    """Where the sizes come from. `related` names, by symbol, the symbols whose theses share risk with its own.
+
+    `position_fraction` of equity is what a position is wanted to weigh; 1 wants whatever the limits allow.
+    """
 
     portfolio: Portfolio
     related: Mapping[str, frozenset[str]]
     preferences: Preferences
+    position_fraction: float = 1.0
 
     def fraction(self, limit: float) -> Decimal:
         """A limit that is given as a fraction of equity, USD; nothing while equity is not positive."""
         return max(_NOTHING, self.portfolio.equity) * Decimal(str(limit))
+
+    @property
+    def position(self) -> Decimal:
+        """What one position may weigh, USD: what is wanted, within the limit."""
+        return self.fraction(min(self.position_fraction, self.preferences.position_fraction_max))
 
     @property
     def free_cash(self) -> Decimal:
@@ -103,7 +112,7 @@ def shares(budget: Decimal, per_share: Decimal) -> int:
 def _single(leg: Candidate, fraction: Decimal, room: Room) -> tuple[int, ...]:
     limits = room.preferences
     by_risk = room.fraction(limits.risk_per_trade_fraction_max) * fraction
-    by_position = room.fraction(limits.position_fraction_max) * fraction
+    by_position = room.position * fraction
     return (min(shares(by_risk, risk_per_share(leg)), shares(by_position, leg.entry)),)
 
 
@@ -112,7 +121,7 @@ def _paired(legs: Sequence[Candidate], fraction: Decimal, room: Room) -> tuple[i
     limits = room.preferences
     each_risk = room.fraction(limits.risk_per_trade_fraction_max) * fraction / len(legs)
     value = min(
-        room.fraction(limits.position_fraction_max) * fraction,
+        room.position * fraction,
         limits.order_notional_usd,
         *(each_risk * leg.entry / risk_per_share(leg) for leg in legs),
         *(leg.entry * limits.order_quantity_max for leg in legs),

@@ -1,8 +1,8 @@
 """Theses become plans: what is sold, trimmed, added to and opened in a slot, with every price and quantity by code.
 
-Size comes from risk: the quantity that loses `risk_per_trade_fraction_max` of equity at the stop, never above the position limit,
-times the stance's and the order style's fraction, within what related positions may lose together. Exits come first, then trims,
-additions, and entries in the order that the trader chose.
+Size comes from risk: the quantity that loses `risk_per_trade_fraction_max` of equity at the stop, never above the wanted position
+and its limit, times the stance's and the order style's fraction, within what related positions may lose together. Exits come
+first, then trims, additions, and entries in the order that the trader chose.
 """
 
 import json
@@ -12,10 +12,11 @@ from typing import Any
 
 from trading_assets.briefs.facts import Facts
 from trading_assets.briefs.settings import AgentsSettings
+from trading_assets.core.parameters import Parameters
 from trading_assets.core.preferences import Preferences
 from trading_assets.core.slots import Slot
 from trading_assets.plans.context import Context, reducing
-from trading_assets.plans.entries import Judged, entry_plans, judged_ideas, remarks_on, vote_rows
+from trading_assets.plans.entries import WITHHELD, Judged, entry_plans, judged_ideas, remarks_on, vote_rows
 from trading_assets.plans.exits import leaving
 from trading_assets.plans.model import Candidate, TradePlan, Vote
 from trading_assets.plans.portfolio import Portfolio
@@ -28,9 +29,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a slot proposes: plans in the order in which they are judged, rows of VOTES, and remarks (title, sentence, symbol)."""
+    """What a slot proposes: plans in the order in which they are judged, rows of VOTES, and remarks (title, sentence, symbol).
+
+    `withheld` are entries that would have been planned, were their strategy not switched off.
+    """
 
     plans: tuple[TradePlan, ...] = ()
+    withheld: tuple[TradePlan, ...] = ()
     vote_rows: tuple[Row, ...] = ()
     remarks: tuple[tuple[str, str, str], ...] = ()
 
@@ -51,6 +56,7 @@ def make_plans(
     related: Mapping[str, Collection[str]],
     agents: AgentsSettings,
     preferences: Preferences,
+    parameters: Parameters | None = None,
     flatten: str | None = None,
 ) -> Planned:
     """Exits, trims, additions, and entries that quorum, consensus, trader, and limits allow.
@@ -61,11 +67,12 @@ def make_plans(
         weights: What each persona's vote counts; who is missing does not count.
         heard: How many analysts spoke on each symbol; one who spoke on the market counts for each.
         related: By symbol, the symbols whose theses share risk with its own.
+        parameters: The session's; without any, a position weighs what the limits allow and nothing is switched off.
         flatten: Why everything must be sold now (a halt); then nothing else is planned.
     """
-    groups = {symbol: frozenset(others) for symbol, others in related.items()}
-    room = Room(portfolio, groups, preferences)
-    context = Context(slot, facts, mind, portfolio, room, stance, heard, agents)
+    groups, tuned = {symbol: frozenset(others) for symbol, others in related.items()}, parameters or Parameters()
+    room = Room(portfolio, groups, preferences, tuned.position_fraction if parameters else 1.0)
+    context = Context(slot, facts, mind, portfolio, room, stance, heard, agents, tuned)
     exits = _exits(context, ended, flatten)
     smaller, larger = _resized(context, exits)
     standing = (*exits, *smaller, *larger)
@@ -79,8 +86,12 @@ def make_plans(
         taken=_taken(larger),
         flatten=flatten,
     )
-    plans = (*standing, *entry_plans(context, ideas))
-    return Planned(plans, tuple(vote_rows(context, ideas, votes, weights)), _remarks(context, ideas, flatten))
+    return Planned(
+        plans=(*standing, *entry_plans(context, ideas)),
+        withheld=tuple(entry_plans(context, ideas, WITHHELD)),
+        vote_rows=tuple(vote_rows(context, ideas, votes, weights)),
+        remarks=_remarks(context, ideas, flatten),
+    )
 
 
 def plan_rows(plans: Sequence[TradePlan], slot: Slot) -> list[Row]:

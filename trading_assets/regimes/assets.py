@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from resources.desk import DeskResource
+from resources.desk import DESK, DeskResource
 from trading_assets.catalog import SINGLE_RUN, at_last_session, key_of, spec, stored
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import Lake, Span
@@ -36,6 +36,7 @@ def regime_labels(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.M
     actions = lake.read(CORPORATE_ACTIONS, as_of=as_of, last=span.last)
     written = lake.write(REGIME_LABELS, labels_of(bars, actions, span=span), span)
     _show_history(context, REGIME_LABELS, lake, span)
+    _tell_changes(desk, span)
     return stored(REGIME_LABELS, written)
 
 
@@ -76,6 +77,22 @@ def liquidity_regimes(context: dg.AssetExecutionContext, desk: DeskResource) -> 
     written = lake.write(LIQUIDITY_REGIMES, regimes_of(liquidity, span=span), span)
     _show_history(context, LIQUIDITY_REGIMES, lake, span)
     return stored(LIQUIDITY_REGIMES, written)
+
+
+def _tell_changes(desk: DeskResource, span: Span) -> None:
+    """Tells the bus which regimes changed in the newest closed session, once; labels of older sessions are no news."""
+    from resources.bus_events import publish_once
+    from trading_assets.regimes.telling import regime_drafts
+
+    session = XNYS.last_closed(desk.clock().now())
+    if session.day != span.last:
+        return
+    before = XNYS.previous(session.day).day
+    labels = desk.lake().read(REGIME_LABELS, as_of=session.close, first=before, last=session.day).rows(named=True)
+    now = [row for row in labels if row["session"] == session.day]
+    drafts = regime_drafts(now, [row for row in labels if row["session"] == before], session)
+    if drafts:
+        publish_once(desk.engine(DESK), drafts)
 
 
 def _show_history(context: dg.AssetExecutionContext, table: Table, lake: Lake, span: Span) -> None:

@@ -1,10 +1,11 @@
 """News, filings and macro series as assets: fetched from all sources, stamped, added to what is stored."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from resources.desk import DeskResource
+from resources.desk import DESK, DeskResource
 from trading_assets.catalog import SINGLE_RUN, spec, stored
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.settings import config_folder
@@ -35,7 +36,9 @@ def news(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.Materializ
     sources = news_sources(load_documents(config_folder()), home=desk.home().root, seed=market.simulated_seed)
     held = _stored(desk, NEWS)
     collected = collect_news(sources, market.symbols, window, stored=held, calendar=XNYS)
-    return _added(desk, NEWS, collected, held, window, item="item")
+    result = _added(desk, NEWS, collected, held, window, item="item")
+    _tell(desk, collected, as_of=window.as_of)
+    return result
 
 
 @dg.multi_asset(
@@ -72,6 +75,16 @@ def macro_series(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.Ma
     sources = macro_sources(settings, home=desk.home().root)
     collected = collect_macro(sources, settings.macro.wanted, window, stored=held, calendar=XNYS)
     return _added(desk, MACRO_SERIES, collected, held, window, item="item")
+
+
+def _tell(desk: DeskResource, collected: "Collected", *, as_of: datetime) -> None:
+    """Tells the bus of new headlines once they are stored; one that was told already is not told again."""
+    from resources.bus_events import publish_once
+    from trading_assets.market.documents.telling import news_drafts
+
+    drafts = news_drafts(collected.frame.rows(named=True), as_of=as_of)
+    if drafts:
+        publish_once(desk.engine(DESK), drafts)
 
 
 def _window(context: dg.AssetExecutionContext, desk: DeskResource) -> "Window":

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from trading_assets.briefs.facts import Row, numbers
 from trading_assets.core.slots import Slot
-from trading_assets.plans.strategies.model import Scene, Setup, bracket, capped
+from trading_assets.plans.strategies.model import Scene, Setup, bracket, capped, price
 
 BAR_LENGTHS: Mapping[str, timedelta] = {
     "1m": timedelta(minutes=1),
@@ -18,7 +18,6 @@ FRESH = timedelta(minutes=30)
 LAST_ENTRIES = timedelta(minutes=60)
 # A limit of half a percent, as at the open, would give away a third of the way to the target.
 CAP = Decimal("0.001")
-TARGET, STOP = Decimal("0.014"), Decimal("0.008")
 ATR_SHARE_MIN = 0.015
 RSI_MAX = 60.0
 
@@ -26,8 +25,8 @@ RSI_MAX = 60.0
 def vwap_momentum(scene: Scene) -> Setup | None:
     """A close above the session's 20-bar VWAP with RSI below 60, where the daily ATR is more than 1.5 % of the daily close.
 
-    Target 1.4 % above the entry, stop 0.8 % below it, flat at the close. The bar must be of this session, have ended, and be no
-    older than 30 minutes.
+    Target and stop are `target_fraction` above and `stop_fraction` below the entry; flat at the close. The bar must be of this
+    session, have ended, and be no older than 30 minutes.
     """
     row = fresh_bar(scene.facts.intraday.get(scene.known.symbol), scene.slot)
     bar = numbers(row, "close", "vwap_20", "rsi_14") if row is not None else None
@@ -40,11 +39,12 @@ def vwap_momentum(scene: Scene) -> Setup | None:
         return None
     reference = Decimal(str(bar["close"]))
     entry = capped(reference, "long", CAP)
+    stop, target = price(scene.parameters.stop_fraction), price(scene.parameters.target_fraction)
     reasons = (
         f"close {bar['close']:.2f} is above the 20-bar VWAP {bar['vwap_20']:.2f} with RSI {bar['rsi_14']:.1f}",
         f"the daily average true range is {share:.1%} of the last close",
     )
-    made = bracket(reference, entry, entry * (1 - STOP), entry * (1 + TARGET), reasons)
+    made = bracket(reference, entry, entry * (1 - stop), entry * (1 + target), reasons)
     return replace(made, flat_by_close=True) if made else None
 
 

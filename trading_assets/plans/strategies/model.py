@@ -1,30 +1,34 @@
 """What a strategy is: a pure function from one scene to a setup, with the views in which it may act."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trading_assets.briefs.facts import Facts, SymbolFacts
 from trading_assets.briefs.narratives.model import Narrative
 from trading_assets.core.money import to_tick
+from trading_assets.core.parameters import Parameters
 from trading_assets.core.settings import StrategyName
 from trading_assets.core.slots import Slot
 from trading_assets.plans.model import PlanSide
 
 ENTRY_CAP = Decimal("0.005")
 REWARD_TO_RISK_MIN = Decimal("1.5")
-STOP_ATR, TARGET_ATR = Decimal(2), Decimal("3.2")
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One symbol in one slot, as a strategy sees it. Sectors are by symbol; the narrative is the session's own, if there is one."""
+    """One symbol in one slot, as a strategy sees it.
+
+    Sectors are by symbol; the narrative is the session's own, if there is one; the parameters are the session's.
+    """
 
     slot: Slot
     facts: Facts
     known: SymbolFacts
     narrative: Narrative | None
     sectors: Mapping[str, str]
+    parameters: Parameters = field(default_factory=Parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,10 @@ def bracket(
     return made if ordered(side, made.entry, made.stop, made.target) else None
 
 
-def atr_bracket(known: SymbolFacts, atr: float, reasons: tuple[str, ...], *, side: PlanSide = "long") -> Setup | None:
-    """Stop 2 and target 3.2 average true ranges from a capped entry."""
+def atr_bracket(
+    known: SymbolFacts, atr: float, reasons: tuple[str, ...], parameters: Parameters, *, side: PlanSide = "long"
+) -> Setup | None:
+    """Stop and target `stop_atr` and `target_atr` average true ranges from a capped entry."""
     entry, distance = capped(known.price, side), price(atr) * (1 if side == "long" else -1)
-    return bracket(known.price, entry, entry - distance * STOP_ATR, entry + distance * TARGET_ATR, reasons, side=side)
+    stop, target = distance * price(parameters.stop_atr), distance * price(parameters.target_atr)
+    return bracket(known.price, entry, entry - stop, entry + target, reasons, side=side)

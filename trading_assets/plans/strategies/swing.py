@@ -1,7 +1,7 @@
 """The strategies that look at closed daily bars and act at the open.
 
 Entries are day limits a little above the last close, so that a gap is not chased; stop and target are set from the average true
-range (Wilder) or from the level that the idea names.
+range (Wilder) times the session's `stop_atr` and `target_atr`, or from the level that the idea names.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ YOUNG_STAGES = ("nascent", "emerging")
 
 
 def momentum_breakout(scene: Scene) -> Setup | None:
-    """A close above the highest high of the 20 sessions before, on volume 1.2 times its mean; stop 2 ATR, target 3.2 ATR."""
+    """A close above the highest high of the 20 sessions before, on volume 1.2 times its mean."""
     known = scene.known
     bar = numbers(known.bar, "close", "volume")
     now = numbers(known.indicators, "atr_14", "volume_mean_20")
@@ -30,7 +30,7 @@ def momentum_breakout(scene: Scene) -> Setup | None:
         f"close {bar['close']:.2f} broke the 20-session high {before['high_20']:.2f}",
         f"volume was {bar['volume']:,.0f} against a 20-session mean of {now['volume_mean_20']:,.0f}",
     )
-    return atr_bracket(known, now["atr_14"], reasons)
+    return atr_bracket(known, now["atr_14"], reasons, scene.parameters)
 
 
 def mean_reversion(scene: Scene) -> Setup | None:
@@ -93,11 +93,11 @@ def sector_rotation(scene: Scene) -> Setup | None:
         f"{best} is the strongest of {len(sectors)} sectors: 12-1 momentum {_mean(sectors[best]):+.1%}",
         f"{leader} leads it with {now['mom_252_21']:+.1%}; close {bar['close']:.2f} above SMA(50) {now['sma_50']:.2f}",
     )
-    return atr_bracket(known, now["atr_14"], reasons)
+    return atr_bracket(known, now["atr_14"], reasons, scene.parameters)
 
 
 def narrative_momentum(scene: Scene) -> Setup | None:
-    """A young story with an edge left in it that speaks for the long side; stop 2 ATR, target 3.2 ATR."""
+    """A young story with an edge left in it that speaks for the long side."""
     known, told = scene.known, scene.narrative
     now = numbers(known.indicators, "atr_14")
     if told is None or now is None or told.session != scene.slot.session.day or told.as_of > scene.slot.at:
@@ -108,7 +108,7 @@ def narrative_momentum(scene: Scene) -> Setup | None:
         f"the narrative is {told.stage} with edge {told.edge} and direction {told.direction:+.2f}",
         f"{told.items} items, velocity {told.velocity:+.2f}, consensus {told.consensus:.2f}",
     )
-    return atr_bracket(known, now["atr_14"], reasons)
+    return atr_bracket(known, now["atr_14"], reasons, scene.parameters)
 
 
 def sector_momentum(facts: Facts, sectors: Mapping[str, str]) -> dict[str, dict[str, float]]:

@@ -1,0 +1,1 @@
+"""The improvement report: what happened, why, what to change and what comes, for a session or a week."""
