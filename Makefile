@@ -51,7 +51,7 @@ prove: env ## Real kills at every step of an order, on files and on PostgreSQL; 
 	@$(BIN)/python -m bench.prove --json
 
 bench: env ## All benchmarks, one JSON line each
-	@for name in imports backtest backfill storage lake ledger bus costs reasoner cycle narratives features watchlist pairs simulation gateway watchdog; do $(BIN)/python -m bench.$$name --json || exit 1; done
+	@for name in imports backtest backfill storage lake ledger bus costs reasoner cycle narratives features watchlist pairs simulation gateway watchdog evaluation experiments slot_latency rehearsal; do $(BIN)/python -m bench.$$name --json || exit 1; done
 
 clean: ## Removes the environment; .desk stays
 	rm -rf $(VENV)

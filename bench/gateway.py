@@ -4,8 +4,9 @@ First, signed intent -> bytes at the broker's socket: the third seal is committe
 hears of it, asks for the margin, judges every control, commits and writes the bracket; the time ends when the loopback Gateway
 has read the last of the three orders. Second, tick -> protective order: a quote that asks to take a gain leaves the loopback, and
 the order that sells all comes back; beside it the same quote through the bare adapter, which writes an order at once and keeps
-nothing. Third, orders in a burst through the adapter's own limiter: none may be lost or doubled, and no second may see more
-messages than allowed.
+nothing. Then bar-close -> order: the same with a quote that is the first of a new minute, so that it completes a bar as well, for
+half of the symbols. Third, orders in a burst through the adapter's own limiter: none may be lost or doubled, and no second may
+see more messages than allowed.
 
 SQLite in a file with full sync, one gateway process, everything on 127.0.0.1. Milliseconds.
 """
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from bench.timing import emit
 from gateway.brackets import Part, bracket
 from gateway.sender import Sender
 from resources.brokers.ib import InteractiveBrokersBroker
+from resources.ledger.bus import read_messages
+from resources.ledger.engine import reading
 from tests.gateway.child import means_of
 from tests.gateway.kill import Arena, arena
 from tests.gateway.parts import plan_of, propose_in, seals_of, setup_of, state_in
@@ -32,9 +36,12 @@ from tests.tws.book import Instrument
 from tests.tws.gateway import Connection, Tap
 from trading_assets.broker.model import BrokerEvent, Contract, OrderRequest, Quoted
 from trading_assets.broker.settings import Reactions
+from trading_assets.core.messages import BarClosed, Wanted
 from trading_assets.signatures.model import SIGNERS
 
 SECOND_ALLOWED = 50
+SYMBOLS_A_MINUTE = 8
+ARMED_S = 0.03
 PLACE = 3
 PREFERENCES: Mapping[str, object] = {
     "positions_max": 50,
@@ -58,6 +65,16 @@ class Clocked(Tap):
         if int(fields[0]) == PLACE:
             self.orders.append((now, fields[1], ",".join(fields)))
         return True
+
+    def first_of(self, symbol: str, mark: int, seconds: float) -> float | None:
+        """When the first order in a symbol behind a place was heard; None where none came in time."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            found = next((at for at, _, text in self.orders[mark:] if f",{symbol}," in text), None)
+            if found is not None:
+                return found
+            time.sleep(0.0002)
+        return None
 
     def count(self, word: str) -> int:
         """Orders whose message has a word in it."""
@@ -110,7 +127,10 @@ def _latencies(stage: Arena, names: Sequence[str]) -> Mapping[str, Any]:
             refused += 1
         time.sleep(1.1)
     figures = {"signed_sent": sent, "signed_refused": refused, **_quantiles("signed_to_socket", took)}
-    return {**figures, **_quantiles("tick_to_order", _reactions(stage, names, tap))}
+    half = len(names) // 2
+    ticks = _quantiles("tick_to_order", _reactions(stage, names[:half], tap))
+    closing, completed = _closing(stage, names[half:], tap)
+    return {**figures, **ticks, **_quantiles("bar_to_order", closing), "bar_to_order_bars": completed}
 
 
 def _ended(stage: Arena, intent_id: str) -> bool:
@@ -135,6 +155,50 @@ def _reactions(stage: Arena, names: Sequence[str], tap: Clocked) -> list[float]:
                 took.append(1_000 * (arrived - begun))
         time.sleep(0.1)
     return took
+
+
+def _closing(stage: Arena, names: Sequence[str], tap: Clocked) -> tuple[list[float], int]:
+    """The second quote as the first of a new minute: it completes a bar and takes the gain. And how many bars were completed.
+
+    The arena quotes every symbol twice a second by itself; a symbol whose order that caused is not counted.
+    """
+    held = [name for name in names if stage.tws.truth().positions.get(name)]
+    took, completed = list[float](), 0
+    for first in range(0, len(held), SYMBOLS_A_MINUTE):
+        armed = held[first : first + SYMBOLS_A_MINUTE]
+        minute, mark = _before_a_minute(stage, seconds=ARMED_S), len(tap.orders)
+        for name in armed:
+            stage.prices[name] = Decimal("104.00")
+            stage.quote(name, Decimal("104.00"), 4_000)
+        while stage.clock.now() < minute:
+            time.sleep(0.0005)
+        for name in armed:
+            begun = time.perf_counter()
+            stage.quote(name, Decimal("104.01"), 4_100)
+            arrived = tap.first_of(name, mark, 1.0)
+            if arrived is not None and arrived > begun:
+                took.append(1_000 * (arrived - begun))
+        time.sleep(1)
+        completed += _bars(stage, armed, minute - timedelta(minutes=1))
+    return took, completed
+
+
+def _before_a_minute(stage: Arena, *, seconds: float) -> datetime:
+    """Waits until shortly before the desk's next full minute, and returns that minute."""
+    now = stage.clock.now()
+    minute = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    if minute - now < timedelta(seconds=seconds):
+        minute += timedelta(minutes=1)
+    time.sleep(max(0.0, (minute - now).total_seconds() - seconds))
+    return minute
+
+
+def _bars(stage: Arena, names: Sequence[str], start: datetime) -> int:
+    """Bars of one minute that the gateway told of."""
+    with reading(stage.engine) as connection:
+        told = read_messages(connection, Wanted(topics=frozenset({"bar"})), after=0, limit=100_000)
+    bars = (message.draft.payload for message in told)
+    return sum(isinstance(bar, BarClosed) and bar.start == start and bar.symbol in names for bar in bars)
 
 
 def _arrived(tap: Clocked, before: int, seconds: float) -> float | None:

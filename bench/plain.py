@@ -4,7 +4,7 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from resources.desk import BACKTEST, DeskResource
+from resources.desk import BACKTEST, DESK, DeskResource
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.ports import GateRecord, Span
 from trading_assets.core.settings import PROJECT, config_folder
@@ -151,8 +151,10 @@ def _walk(desk: DeskResource, span: Span) -> None:
 
 def _evaluate(desk: DeskResource, span: Span) -> None:
     from resources.metrics import RAW_TABLES, RawTables, run_metrics
+    from resources.metrics_costs import paid_by_decision
     from trading_assets.evaluation.benchmark import buy_and_hold
-    from trading_assets.evaluation.model import BENCHMARK
+    from trading_assets.evaluation.measuring import measure
+    from trading_assets.evaluation.model import BENCHMARK, MEASURED
 
     lake, rules, as_of = desk.lake(), desk.rules(BACKTEST), XNYS.session(span.last).close
     held = buy_and_hold(
@@ -164,12 +166,15 @@ def _evaluate(desk: DeskResource, span: Span) -> None:
         symbols=list(rules.settings.market.symbols),
     )
     lake.write(BENCHMARK, held, span, lane=BACKTEST)
+    paid, cash = paid_by_decision(desk.engine(DESK), BACKTEST), rules.first_book.cash
+    for name, frame in measure(lake, desk.ledger(BACKTEST), span, paid, lane=BACKTEST, starting_cash=cash).items():
+        lake.write(next(table for table in MEASURED if table.name == name), frame, span, lane=BACKTEST)
     frames = {table.name: lake.read(table, as_of=as_of, lane=BACKTEST) for table in RAW_TABLES}
     run_metrics(
         project=PROJECT / "dbt_metrics",
         warehouse=Path(desk.warehouse(BACKTEST).database),
         target=desk.home().root / "dbt" / BACKTEST,
-        raw=RawTables(BACKTEST, Decimal(rules.first_book.cash), **frames),
+        raw=RawTables(BACKTEST, Decimal(cash), frames),
     )
 
 

@@ -18,19 +18,19 @@ from trading_assets.market.model import DAILY_BARS
 from trading_assets.regimes.model import REGIME_LABELS
 
 
-def run_backtest(first: date, last: date, *, fresh: bool, as_json: bool) -> None:
+def run_backtest(first: date, last: date, *, fresh: bool, as_desk: bool, as_json: bool) -> None:
     """Walks the sessions of the range and shows the result beside buy-and-hold."""
     span = sessions_between(first, last)
-    finish(walk_range(span, fresh=fresh, config={}))
+    finish(walk_range(span, fresh=fresh, as_desk=as_desk, config={}))
     show_summary(BACKTEST, as_json=as_json)
 
 
-def walk_range(span: Span, *, fresh: bool, config: dict[str, Any]) -> Outcome:
+def walk_range(span: Span, *, fresh: bool, config: dict[str, Any], as_desk: bool = False) -> Outcome:
     """The backtest job over a span; the features of the session before it are made first when they are missing."""
     warm_up = _facts_before(span)
     if warm_up is not None and not warm_up.success:
         return warm_up
-    ops = {**config, "backtest_decisions": {"config": {"fresh": fresh}}}
+    ops = {**config, "backtest_decisions": {"config": {"fresh": fresh, "as_desk": as_desk}}}
     return run_job(BACKTEST_RANGE, span, config=ops, label="backtest")
 
 

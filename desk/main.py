@@ -2,13 +2,13 @@
 
 import sys
 
-from desk.commands import facts, machine, minds, orders, session
+from desk.commands import facts, learning, machine, minds, orders, rehearsal, session
 from desk.commands.options import app
 from desk.output import say
 from trading_assets.core.errors import DeskError
 
 __all__ = ["app", "main"]
-_PANELS = [module.PANEL for module in (session, orders, minds, facts, machine)]
+_PANELS = [module.PANEL for module in (session, rehearsal, orders, learning, minds, facts, machine)]
 app.registered_commands.sort(key=lambda command: _PANELS.index(str(command.rich_help_panel)))
 
 

@@ -21,6 +21,7 @@ from gateway.sender import Sender
 from gateway.view import View
 from resources.ledger.state import LeaseLost
 from trading_assets.broker.model import BrokerEvent, Commissioned, Disconnected, Executed, Noticed, Quoted, Reported
+from trading_assets.broker.ports import BrokerDown
 from trading_assets.signatures.state import StateRuling
 
 _LOG = logging.getLogger("desk.gateway")
@@ -88,7 +89,13 @@ class Gateway:
             except LeaseLost:
                 raise
             except Exception as bug:  # noqa: BLE001 - whatever a callback does, positions still need their gateway
-                self._failed(event, bug)
+                self._failed(f"handling {type(event).__name__}", bug)
+        try:
+            await self._finish()
+        except LeaseLost:
+            raise
+        except Exception as bug:  # noqa: BLE001 - as above
+            self._failed("noting what was done", bug)
 
     async def look(self) -> bool:
         """One complete look at the account, and what follows from it; whether ledger and broker agree."""
@@ -103,6 +110,7 @@ class Gateway:
         if agrees:
             self.booker.looked(looked.changes)
             await self.linker.resolve()
+        await self._finish()
         return agrees
 
     async def tend(self) -> None:
@@ -125,6 +133,15 @@ class Gateway:
         self.keeper.keep()
         await self.pump()
         await self.reactor.on_time()
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """What need not be done before an order goes out: which orders did, and bars on the bus."""
+        try:
+            await self.sender.acknowledge()
+        except BrokerDown as down:
+            _LOG.error("whether the last orders went out is not known: %s", down)
+        self.reactor.publish()
 
     def _ask_again(self) -> None:
         """A cancel that was lost or refused is asked for again while the order lives, once in the time between two looks."""
@@ -156,9 +173,9 @@ class Gateway:
             if isinstance(event, Reported | Executed | Commissioned):
                 yield event
 
-    def _failed(self, event: BrokerEvent, why: Exception) -> None:
-        """Halts, and asks the broker again for what the event may have told."""
-        sentence = f"F14 handling {type(event).__name__} failed: {type(why).__name__}: {why}"
+    def _failed(self, what: str, why: Exception) -> None:
+        """Halts, and asks the broker again for what an event may have told."""
+        sentence = f"F14 {what} failed: {type(why).__name__}: {why}"
         _LOG.error(sentence, exc_info=why)
         self.linker.want_look()
         self.keeper.halt(sentence)

@@ -16,7 +16,6 @@ from trading_assets.execution.ports import Halt
 from trading_assets.signatures.state import Standing, StateRuling, live_state
 
 _LOG = logging.getLogger("desk.gateway")
-LEDGER_SILENT_S = 5.0
 
 
 class Keeper:
@@ -157,7 +156,7 @@ class Keeper:
         self._view.ruling = StateRuling("REDUCING", f"the ledger does not answer: {failed.what}")
         now = self._means.monotonic()
         self._silent_since = now if self._silent_since is None else self._silent_since
-        if now - self._silent_since >= LEDGER_SILENT_S:
+        if now - self._silent_since >= self._setup.settings.rhythm.lease_seconds / 2:
             self._means.write_halt(f"the ledger does not answer: {failed.what}", self._means.clock.now())
 
     def _beat(self) -> None:

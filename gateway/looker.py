@@ -41,6 +41,9 @@ class Looked:
     complete: bool
 
 
+SETTLING_MIN = timedelta(seconds=5)
+
+
 class Looker:
     """Takes snapshots and writes what follows. `moves` counts executions, so that an account that moves is seen."""
 
@@ -55,6 +58,7 @@ class Looker:
             cash_fraction=Decimal(str(watch.cash_fraction)),
             foreign=setup.settings.foreign_positions,
             naked=timedelta(seconds=setup.settings.reactions.naked_seconds),
+            settling=max(SETTLING_MIN, timedelta(seconds=rhythm.reconcile_seconds)),
         )
         self.moves = 0
         self._heard: list[BrokerEvent] | None = None
@@ -101,7 +105,7 @@ class Looker:
         return None
 
     def _reconciled(self, account: str, snapshot: Snapshot, asked_at: datetime) -> tuple[Change, ...]:
-        known = self._means.store.known()
+        known = self._view.known = self._means.store.known()
         now = self._means.clock.now()
         found = reconcile(
             known,

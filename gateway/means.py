@@ -11,12 +11,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from trading_assets.broker.lifecycle import Tracked
+from trading_assets.broker.model import Contract
 from trading_assets.broker.ports import Broker
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.messages import Draft
 from trading_assets.core.ports import Clock
 from trading_assets.core.preferences import Preferences
-from trading_assets.execution.dispatch import DispatchStore
+from trading_assets.execution.dispatch import DispatchStore, NewLeg, Reduction
 from trading_assets.execution.ports import Intent
 from trading_assets.signatures.model import Signer
 
@@ -89,6 +91,34 @@ class Pager(Protocol):
         ...
 
 
+class Store(DispatchStore, Protocol):
+    """A book's orders, for a process that reacts: what it pictures is the last `known` with the changes of each `apply` since."""
+
+    def reduce_and_submit(
+        self,
+        reduction: Reduction,
+        contract: Contract,
+        legs_of: Callable[[str], Sequence[NewLeg]],
+        /,
+        *,
+        token: int,
+        as_of: datetime,
+    ) -> Tracked | Literal["stale"] | None:
+        """A new intent of the gateway's own in SUBMITTING, with the orders that `legs_of` makes for its id: one transaction.
+
+        Returns it as `known` tells it from now on; None when the occasion has one already; "stale", and nothing is written, when
+        somebody else changed the book behind the picture. A negative quantity buys back.
+
+        Raises:
+            LeaseLost: Another gateway took over.
+        """
+        ...
+
+    def sent_together(self, intent_ids: Sequence[str], total_bytes: int, /, *, as_of: datetime) -> None:
+        """As `sent`, for several intents in one transaction."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What stays fixed while the process lives.
@@ -135,7 +165,7 @@ class Means:
     """
 
     broker: Broker
-    store: DispatchStore
+    store: Store
     tenure: Tenure
     signs: Signs
     clock: Clock

@@ -20,6 +20,7 @@ from resources.brokers.opening import open_broker
 from resources.clock import desk_clock, speed_of
 from resources.ledger.bus import publish
 from resources.ledger.state import Heartbeats, Lease, LeaseLost, Leases
+from resources.stretching import pace_of, stretched_execution, stretched_preferences
 from trading_assets.broker.ports import Broker
 from trading_assets.broker.settings import ExecutionSettings, load_execution
 from trading_assets.core.calendar import XNYS
@@ -149,6 +150,8 @@ def opened(typed_account: str = "") -> Iterator[tuple[Setup, Means, News, float]
 
     home, folder, clock = desk_home(), config_folder(), desk_clock()
     execution = load_execution(folder)
+    pace = pace_of(clock, execution)
+    execution = stretched_execution(execution, pace)
     if not execution.dispatches:
         raise ConfigurationError(
             "broker bars fills orders after the close and needs no gateway",
@@ -159,7 +162,7 @@ def opened(typed_account: str = "") -> Iterator[tuple[Setup, Means, News, float]
     os.umask(0o077)
     engine = open_ledger(os.environ.get(LEDGER_URL) or home.ledger(BOOK), durability="FULL", lane=BOOK)
     _refuse_unhealthy(engine)
-    setup = make_setup(home, folder, execution, load_settings(folder), engine, typed_account)
+    setup = make_setup(home, folder, execution, load_settings(folder), engine, typed_account, pace=pace)
     ids = execution.ib
     broker = open_broker(execution, load_settings(folder), home, clock, client_id=ids.gateway_client_id)
     means = make_means(setup, home, folder, engine, clock, broker)
@@ -170,9 +173,20 @@ def opened(typed_account: str = "") -> Iterator[tuple[Setup, Means, News, float]
 
 
 def make_setup(
-    home: Home, folder: Path, execution: ExecutionSettings, settings: Settings, engine: "Engine", typed_account: str
+    home: Home,
+    folder: Path,
+    execution: ExecutionSettings,
+    settings: Settings,
+    engine: "Engine",
+    typed_account: str,
+    *,
+    pace: float = 1.0,
 ) -> Setup:
-    """What stays fixed: limits as they lie there now, keys, the universe, and the gate that each connection passes."""
+    """What stays fixed: limits as they lie there now, keys, the universe, and the gate that each connection passes.
+
+    Args:
+        execution: Stretched already; the limits that bound the machine are stretched here by `pace`.
+    """
     from resources.keys import KeyRing
     from trading_assets.reasoning.settings import load_reasoning
 
@@ -187,7 +201,7 @@ def make_setup(
         book=BOOK,
         version=importlib.metadata.version("dagster-trading-desk"),
         settings=execution,
-        preferences=preferences,
+        preferences=stretched_preferences(preferences, pace),
         limits_hash=limits_hash,
         account=execution.ib.account if is_ib else "",
         symbols=settings.market.symbols,
@@ -234,17 +248,24 @@ def make_means(setup: Setup, home: Home, folder: Path, engine: "Engine", clock: 
     """The ports over the ledger, the lake and the files."""
     from resources.brokers.feeds.chosen import second_prices_of
     from resources.lake import ParquetLake
-    from resources.ledger.dispatch import SqlDispatch
     from resources.ledger.halt_file import HaltFile
     from resources.ledger.journal_files import JournalFiles
     from resources.notify.pages import LedgerPager
+    from resources.telemetry.processes import tracer_of
+    from resources.telemetry.sending import TracedDispatch
 
     halt_file, speed = HaltFile(home.root), speed_of(clock) or 1.0
     tell: Callable[[Sequence[Draft]], None] = lambda drafts: _publish(engine, drafts)  # noqa: E731 - a name for the type
     lake = ParquetLake(home.lake)
     return Means(
         broker=broker,
-        store=SqlDispatch(engine, setup.book, JournalFiles(home.journal(setup.book)), client_id=broker.client_id),
+        store=TracedDispatch(
+            engine,
+            setup.book,
+            JournalFiles(home.journal(setup.book)),
+            client_id=broker.client_id,
+            tracer=tracer_of("gateway"),
+        ),
         tenure=LedgerTenure(Leases(engine), setup.book, setup.settings.lease),
         signs=LedgerSigns(Heartbeats(engine), setup.version, setup.limits_hash),
         clock=clock,

@@ -27,7 +27,7 @@ class Shell:
 
     Args:
         news: Whether the bus had something to say.
-        speed: Seconds of the desk's clock in a real second; timers follow the desk's clock.
+        speed: Seconds of the desk's clock in a real second: the lease runs by that clock, the loop's own timers by the machine's.
     """
 
     def __init__(self, setup: Setup, means: Means, *, news: News, speed: float = 1.0) -> None:
@@ -81,7 +81,7 @@ class Shell:
         await self.gateway.pump()
 
     async def _keep(self) -> None:
-        await self._pause(self._setup.settings.rhythm.lease_seconds / 10)
+        await self._pause(self._setup.settings.rhythm.lease_seconds / 10 / self._speed)
         if self._means.tenure.until is not None:
             self.gateway.keeper.keep()
 
@@ -91,7 +91,7 @@ class Shell:
 
     async def _dispatch(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), POLL_S / self._speed)
+            await asyncio.wait_for(self._told.wait(), POLL_S)
         self._told.clear()
         await self.gateway.dispatch()
 
@@ -120,7 +120,7 @@ class Shell:
                 await self._pause(REACT_S)
 
     async def _pause(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / self._speed)
+        await asyncio.sleep(seconds)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -139,7 +139,9 @@ def run_gateway(*, typed_account: str = "") -> int:
         DeskError: Why it does not start, in one sentence, with the next step.
     """
     from gateway.opening import opened
+    from resources.telemetry.processes import logs_of
 
+    logs_of("gateway")
     with opened(typed_account) as (setup, means, news, speed):
 
         async def serve() -> int:

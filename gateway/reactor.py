@@ -47,6 +47,7 @@ class Reactor:
         self._board = new_board(setup.settings.reactions, setup.symbols, now=means.clock.now())
         self._seen: Known | None = None
         self._entries: dict[str, Intent] = {}
+        self._untold: list[Draft] = []
 
     async def on_quote(self, quote: Quote) -> None:
         """Takes a quote into the picture, and does what the market asks for."""
@@ -148,6 +149,11 @@ class Reactor:
         for bar in bars:
             self._view.bars[bar.symbol] = bar.start
             drafts.append(self._draft(bar))
+        self._untold += drafts
+
+    def publish(self) -> None:
+        """Puts completed bars on the bus, all in one transaction; orders went out before."""
+        drafts, self._untold = self._untold, []
         if drafts:
             self._means.publish(drafts)
 

@@ -6,6 +6,7 @@ modified: it is cancelled, and after the broker has confirmed that, a fresh one 
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -26,17 +27,41 @@ from gateway.regrouping import Again, Division, Regrouping
 from gateway.sender import Number, Sender
 from gateway.view import View, positions
 from trading_assets.broker.algorithms import capped as capped_limit
-from trading_assets.broker.lifecycle import Leg, LegRole, MustProtect
+from trading_assets.broker.lifecycle import Leg, LegRole, MustProtect, Tracked
 from trading_assets.broker.model import Contract, Side
 from trading_assets.broker.ports import BrokerDown
 from trading_assets.broker.settings import Reactions
 from trading_assets.core.calendar import NEW_YORK, XNYS
-from trading_assets.core.errors import TradingHalted
-from trading_assets.execution.dispatch import Reduction
+from trading_assets.core.errors import TradingHalted, TransientFailure
+from trading_assets.execution.dispatch import NewLeg, Reduction
 
 _LOG = logging.getLogger("desk.gateway")
 _OCCASIONS_MAX = 200
 _BACK_OFF_S, _BACK_OFF_S_MAX = 1.0, 60.0
+_PICTURES_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """Shares that leave, and how: with a limit or, without one, at the market. `is_all`: nothing is held after it."""
+
+    contract: Contract
+    side: Side
+    quantity: int
+    shares: Sequence[Share]
+    limit: Decimal | None
+    is_all: bool
+
+    @property
+    def signed(self) -> int:
+        """Negative when owed shares are bought back."""
+        return self.quantity if self.side == "sell" else -self.quantity
+
+    def number(self, role: LegRole) -> Callable[[str, int], tuple[NewLeg, ...]]:
+        """Makes the orders of an intent, numbered from an order id."""
+        return lambda intent_id, first: reduction(
+            intent_id, role, self.contract, self.side, self.shares, first, limit_price=self.limit
+        )
 
 
 class Reducer:
@@ -67,30 +92,24 @@ class Reducer:
         Args:
             capped: With a limit a little through the quote instead of at the market; what it leaves is followed up.
         """
-        # The watchdog may have sold since the last look, and its order is in the ledger before it is on the wire.
-        self._renew()
-        held = positions(self._view.known).get(symbol, 0)
-        wanted = min(quantity, abs(held) - reducing(self._view.known, symbol))
-        contract = self.contract(symbol)
-        if wanted < 1 or contract is None:
-            return False
-        side: Side = "sell" if held > 0 else "buy"
-        shares = shares_of(self._view.known, symbol, side, wanted)
-        limit = self.limit(symbol, side, contract) if capped else None
-        if capped and limit is None:
-            return False
-        self._when_leaving(symbol, cause)
 
         async def again() -> None:
             await self.take_off(symbol, role, quantity, cause, occasion, capped=capped)
 
-        if self._divides(symbol, side, shares, again, all_leave=not capped and wanted == abs(held)):
-            return False
-        intent_id = self._intent(Reduction(occasion, symbol, role, wanted, cause), contract)
-        if intent_id is None:
-            return False
-        await self._send(intent_id, self._taking(intent_id, role, contract, side, shares, limit))
-        return True
+        # The watchdog may have sold since the last look: the ledger says so in the transaction that would make the order.
+        for _ in range(_PICTURES_MAX):
+            leaving = self._leaving(symbol, quantity, capped=capped)
+            if leaving is None:
+                return False
+            self._when_leaving(symbol, cause)
+            if self._divides(symbol, leaving.side, leaving.shares, again, all_leave=not capped and leaving.is_all):
+                return False
+            wanted = Reduction(occasion, symbol, role, leaving.signed, cause)
+            done = self._sender.reduce(wanted, leaving.contract, leaving.number(role), self._committed)
+            if done != "stale":
+                return done == "sent"
+            self._renew()
+        raise TransientFailure(f"{symbol} cannot leave: the ledger changes with every look at it", value=cause)
 
     async def flatten(self, symbol: str, cause: str, occasion: str) -> bool:
         """Everything of a symbol at the market: its entries are cancelled first, and a try that failed is followed by another.
@@ -241,6 +260,30 @@ class Reducer:
         number = con_id or next((each.con_id for each in held), 0)
         return Contract(symbol, number) if number else None
 
+    def _leaving(self, symbol: str, quantity: int, *, capped: bool) -> _Leaving | None:
+        """What can leave; None when nothing can. A picture in which it is not plain is read anew first."""
+        found = self._pictured(symbol, quantity, capped=capped)
+        if found is not None and all(share.is_even for share in found.shares):
+            return found
+        self._renew()
+        return self._pictured(symbol, quantity, capped=capped)
+
+    def _pictured(self, symbol: str, quantity: int, *, capped: bool) -> _Leaving | None:
+        held = positions(self._view.known).get(symbol, 0)
+        wanted = min(quantity, abs(held) - reducing(self._view.known, symbol))
+        contract = self.contract(symbol)
+        if wanted < 1 or contract is None:
+            return None
+        side: Side = "sell" if held > 0 else "buy"
+        limit = self.limit(symbol, side, contract) if capped else None
+        if capped and limit is None:
+            return None
+        shares = shares_of(self._view.known, symbol, side, wanted)
+        return _Leaving(contract, side, wanted, shares, limit, is_all=wanted == abs(held))
+
+    def _committed(self, tracked: Tracked) -> None:
+        self._view.known = replace(self._view.known, intents=(*self._view.known.intents, tracked))
+
     def _divides(
         self, symbol: str, side: Side, shares: Sequence[Share], again: Again | None, *, all_leave: bool
     ) -> bool:
@@ -318,17 +361,6 @@ class Reducer:
 
     def _renew(self) -> None:
         self._view.known = self._means.store.known()
-
-    def _taking(
-        self,
-        intent_id: str,
-        role: LegRole,
-        contract: Contract,
-        side: Side,
-        shares: Sequence[Share],
-        limit: Decimal | None,
-    ) -> Number:
-        return lambda first: reduction(intent_id, role, contract, side, shares, first, limit_price=limit)
 
     def _resting(self, intent_id: str, contract: Contract, side: Side, quantity: int, stop: Decimal) -> Number:
         return lambda first: protection(intent_id, contract, side, quantity, stop, first)

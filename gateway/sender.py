@@ -6,11 +6,14 @@ not at all; nobody tries a second time, and reconciliation finds out what became
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from gateway.means import Means
+from trading_assets.broker.lifecycle import Tracked
+from trading_assets.broker.model import Contract
 from trading_assets.broker.ports import BrokerDown
 from trading_assets.core.errors import TradingHalted
-from trading_assets.execution.dispatch import NewLeg
+from trading_assets.execution.dispatch import NewLeg, Reduction
 
 _LOG = logging.getLogger("desk.gateway")
 Number = Callable[[int], tuple[NewLeg, ...]]
@@ -32,6 +35,7 @@ class Sender:
         self._means = means
         self._deadline_s = deadline_s
         self._next_id = 0
+        self._written: list[str] = []
         self.sends = 0
 
     def greet(self, next_order_id: int) -> None:
@@ -73,6 +77,58 @@ class Sender:
         total = await self._means.broker.drain()
         self._means.points("drained")
         store.sent(intent_id, total, as_of=self._means.clock.now())
+        self._means.points("sent")
+
+    def reduce(
+        self,
+        reduction: Reduction,
+        contract: Contract,
+        number: Callable[[str, int], tuple[NewLeg, ...]],
+        committed: Callable[[Tracked], None],
+    ) -> Literal["sent", "stale", "known"]:
+        """Commits a reduction with its legs, at once, and writes them; `acknowledge` notes later that they went out.
+
+        Args:
+            number: Makes the legs of an intent, numbered from an order id.
+            committed: Called with what the ledger knows from then on, whatever becomes of the writing.
+
+        Returns:
+            "stale": the book is not as it was pictured, and nothing was done. "known": the occasion has had its orders.
+
+        Raises:
+            LeaseLost: The ledger refused; nothing was written.
+            TooLate, BrokerDown: Nothing was written, though the ledger says that it may be: reconciliation decides.
+        """
+        self._ready()
+        made: list[NewLeg] = []
+
+        def legs_of(intent_id: str) -> Sequence[NewLeg]:
+            made.extend(number(intent_id, self._next_id))
+            self.take(len(made))
+            return made
+
+        self._means.points("before_submit")
+        begun, now = self._means.monotonic(), self._means.clock.now()
+        token = self._means.tenure.token
+        tracked = self._means.store.reduce_and_submit(reduction, contract, legs_of, token=token, as_of=now)
+        if tracked is None or tracked == "stale":
+            return tracked or "known"
+        committed(tracked)
+        self._means.points("submitted")
+        self._write(tracked.id, made, begun)
+        self._means.points("written")
+        self.sends += 1
+        self._written.append(tracked.id)
+        return "sent"
+
+    async def acknowledge(self) -> None:
+        """Notes which reductions the socket has taken, all in one transaction."""
+        written, self._written = self._written, []
+        if not written:
+            return
+        total = await self._means.broker.drain()
+        self._means.points("drained")
+        self._means.store.sent_together(written, total, as_of=self._means.clock.now())
         self._means.points("sent")
 
     def cancel(self, order_id: int, client_id: int, why: str) -> bool:

@@ -99,6 +99,7 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             "settings": rules.settings.model_dump(mode="json"),
             "preferences": rules.preferences.model_dump(mode="json"),
             "reasoning": self.reasoning().model_dump(mode="json"),
+            "parameters": rules.tuned.base.model_dump(mode="json"),
             "skills": {name: skill.hash for name, skill in self.skills().take().items()},
         }
         with self.ledger(lane).session() as ledger:
@@ -131,7 +132,8 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         from resources.stretching import pace_of
         from trading_assets.broker.settings import load_execution
 
-        return pace_of(self.clock(), load_execution(config_folder()))
+        clock = self.clock()
+        return 1.0 if isinstance(clock, RealClock) else pace_of(clock, load_execution(config_folder()))
 
     def operations(self) -> OperationsSettings:
         """`config/operations.yaml`."""

@@ -1,106 +1,107 @@
-"""The schedules of a trading day: pre-market and post-close, on sessions only.
+"""The schedules of a trading day: to the second on the machine's own clock, for every kind of hours that the calendar knows.
 
-The pre-market schedule ticks four times from 08:30 on: while yesterday's facts are missing or refused it asks for them again, and
-when they are there it asks for the morning's documents and the briefs. Post-close ticks at 16:20 New York; a session that ended
-early is simply older by then.
+Each tick looks at the day as `day_parts` does and claims what it asks for, so the two never ask for the same run. A tick that
+Dagster makes up for after a sleep is not the moment that it was for: it asks for nothing, and neither does one while the desk's
+clock replays another day. The catch-up sensor does both.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
 
-from resources.desk import DESK, DeskResource
-from trading_assets.catalog import key_of
-from trading_assets.core.calendar import NEW_YORK, XNYS, Session
-from trading_assets.core.ports import Span
-from trading_assets.jobs import DOCUMENTS, FACTS, POSTCLOSE, PREMARKET
-from trading_assets.regimes.model import REGIME_LABELS
-from trading_assets.theses.model import OPINIONS, STANCES
-
-AFTER_CLOSE = timedelta(minutes=20)
-PREMARKET_TICKS = ["30 8 * * 1-5", "45 8 * * 1-5", "0 9 * * 1-5", "15 9 * * 1-5"]
+from resources.day.looking import DayLook, outline_of
+from resources.desk import DeskResource
+from trading_assets.core.calendar import NEW_YORK, XNYS
+from trading_assets.core.day import Outline, PartName, crons
+from trading_assets.core.operations import load_operations
+from trading_assets.core.settings import config_folder, load_settings
+from trading_assets.jobs import ADAPT, DECIDE, PART_JOBS, POSTCLOSE, PREMARKET, request_of
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Partitions to make: the session, and whether its facts or its briefs."""
-
-    session: Session
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class NothingToDo:
-    """Why a tick asks for nothing."""
-
-    reason: str
+def lateness(scheduled: datetime, now: datetime, bound: timedelta) -> str:
+    """Why a tick may not ask for anything: it is not now that it was made for. Empty when it is."""
+    apart = now - scheduled
+    if abs(apart) <= bound:
+        return ""
+    shown = f"{now.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S}"
+    return f"the desk's clock shows {shown}, the tick is for {scheduled.astimezone(NEW_YORK):%Y-%m-%d %H:%M}: day_parts asks"
 
 
-def plan_premarket(*, as_of: datetime, facts_problem: str | None, briefs_exist: bool) -> Wanted | NothingToDo:
-    """What a pre-market tick asks for; `facts_problem` says what is wrong with the facts of the session before."""
-    session = XNYS.today(as_of)
-    if session is None:
-        return NothingToDo(f"{as_of.astimezone(NEW_YORK):%Y-%m-%d} is not a session")
-    if facts_problem:
-        return Wanted(XNYS.previous(session.day), "facts")
-    if briefs_exist:
-        return NothingToDo(f"the briefs for {session.day} exist")
-    return Wanted(session, "briefs")
+def ask_at(
+    desk: DeskResource, instance: dg.DagsterInstance, scheduled: datetime, parts: Sequence[PartName]
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """What a tick asks for, each part claimed."""
+    now, outline = desk.clock().now(), outline_of(desk, PART_JOBS)
+    late = lateness(scheduled, now, outline.operations.late)
+    if late:
+        return dg.SkipReason(late)
+    look = DayLook(desk, outline, instance).look(as_of=max(now, scheduled), asks=parts, records=False)
+    return [request_of(one.part, one.claim, one.span) for one in look.asked] or dg.SkipReason(look.why)
 
 
-def plan_postclose(*, as_of: datetime) -> Wanted | NothingToDo:
-    """The session whose close is at least twenty minutes old today."""
-    session = XNYS.today(as_of)
-    if session is None:
-        return NothingToDo(f"{as_of.astimezone(NEW_YORK):%Y-%m-%d} is not a session")
-    if as_of < session.close + AFTER_CLOSE:
-        return NothingToDo(f"the session of {session.day} has not been closed for twenty minutes")
-    return Wanted(session, "day")
+# Dagster wants a line even for reviews that are switched off: on New Year's Day the exchange is closed.
+_NEVER = ["0 0 1 1 *"]
+
+
+def _ticks(*names: PartName) -> list[str]:
+    """Cron lines from the configuration at the time of loading; the sensor knows newer ones."""
+    folder = config_folder()
+    outline = Outline(XNYS, load_operations(folder), load_settings(folder).decisions, names, dispatches=False)
+    return sorted({line for name in names for line in crons(name, outline)}, key=_time_of) or _NEVER
+
+
+def _time_of(line: str) -> tuple[int, int]:
+    minute, hour, *_ = line.split()
+    return int(hour), int(minute)
 
 
 @dg.schedule(
     job_name=PREMARKET,
-    cron_schedule=PREMARKET_TICKS,
+    cron_schedule=_ticks("facts", "opinions"),
     execution_timezone="America/New_York",
-    description="Prepares the session before the open: missing facts first, then the briefs.",
+    description="Prepares the session before the open: missing facts first, then documents, briefs and debate.",
 )
-def premarket_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource) -> dg.RunRequest | dg.SkipReason:
-    """The shell around `plan_premarket`."""
-    now = context.scheduled_execution_time
-    session = XNYS.today(now)
-    problem = _facts_problem(desk, XNYS.previous(session.day)) if session else None
-    plan = plan_premarket(as_of=now, facts_problem=problem, briefs_exist=bool(session and _briefed(desk, session)))
-    if isinstance(plan, NothingToDo):
-        return dg.SkipReason(plan.reason)
-    keys = FACTS if plan.what == "facts" else [*DOCUMENTS, *(key_of(table, DESK) for table in OPINIONS)]
-    return dg.RunRequest(
-        run_key=f"{plan.session.key}|{plan.what}|{now:%H:%M}", partition_key=plan.session.key, asset_selection=keys
-    )
+def premarket_schedule(
+    context: dg.ScheduleEvaluationContext, desk: DeskResource
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Facts of the session before, then opinions, every few minutes until they are there."""
+    return ask_at(desk, context.instance, context.scheduled_execution_time, ("facts", "opinions"))
+
+
+@dg.schedule(
+    job_name=DECIDE,
+    cron_schedule=_ticks("slot"),
+    execution_timezone="America/New_York",
+    description="Asks for each decision slot at its minute; decision_slots stands behind it.",
+)
+def slot_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource) -> list[dg.RunRequest] | dg.SkipReason:
+    """The slot of this minute."""
+    return ask_at(desk, context.instance, context.scheduled_execution_time, ("slot",))
 
 
 @dg.schedule(
     job_name=POSTCLOSE,
-    cron_schedule="20 16 * * 1-5",
+    cron_schedule=_ticks("postclose"),
     execution_timezone="America/New_York",
-    description="Facts, fills and metrics of the session, twenty minutes after its close.",
+    description="Facts, fills and metrics of the session after its close, an early one as well; again where that failed.",
 )
-def postclose_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """The shell around `plan_postclose`."""
-    plan = plan_postclose(as_of=context.scheduled_execution_time)
-    if isinstance(plan, NothingToDo):
-        return dg.SkipReason(plan.reason)
-    return dg.RunRequest(run_key=plan.session.key, partition_key=plan.session.key)
+def postclose_schedule(
+    context: dg.ScheduleEvaluationContext, desk: DeskResource
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """The session that closed, with those before it that nobody closed."""
+    return ask_at(desk, context.instance, context.scheduled_execution_time, ("postclose",))
 
 
-def _facts_problem(desk: DeskResource, session: Session) -> str | None:
-    from trading_assets.signatures.gates import FactGate
+@dg.schedule(
+    job_name=ADAPT,
+    cron_schedule=_ticks("review"),
+    execution_timezone="America/New_York",
+    description="Asks for the hourly review while the exchange is open.",
+)
+def review_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource) -> list[dg.RunRequest] | dg.SkipReason:
+    """The review of this hour."""
+    return ask_at(desk, context.instance, context.scheduled_execution_time, ("review",))
 
-    span, lake = Span(session.day, session.day), desk.lake()
-    if session.day not in lake.versions(REGIME_LABELS, span):
-        return f"there are no regime labels of {session.day}"
-    return FactGate.load(lake, desk.gates(), span).problem(session.day)
 
-
-def _briefed(desk: DeskResource, session: Session) -> bool:
-    return session.day in desk.lake().versions(STANCES, Span(session.day, session.day), lane=DESK)
+SCHEDULES = (premarket_schedule, slot_schedule, review_schedule, postclose_schedule)

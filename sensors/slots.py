@@ -1,56 +1,34 @@
 """One decision run for each due slot.
 
-Problem: Dagster's run key is not exactly-once when two daemons run, and a retried run asks again. Decision: the sensor asks for
-a run only while the ledger has no decision for the slot, and the ledger's unique index on (book, session, slot) makes a second
-one impossible whoever starts it. Remaining gap: two runs may start; the later one fails on the index and changes nothing.
+Problem: Dagster's run key is not exactly-once when two daemons run, a retried run asks again, and the schedule asks at the same
+moment. Decision: whoever asks claims the slot in the ledger first, and only while it has no decision; the unique index on
+(book, session, slot) makes a second decision impossible whoever starts one. A slot whose run failed is not asked for again.
+Remaining gap: a claim whose run was lost on the way is noticed after 45 seconds; two runs may then start, and the later one
+fails on the index.
 
-Each look is also the daemon's sign of life, where somebody watches for it: a sensor that is looked at proves that the daemon runs.
+Each look is also the daemon's sign of life, where somebody watches for it: a sensor that is looked at proves that the daemon
+runs.
 """
 
 import hashlib
 import importlib.metadata
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 import dagster as dg
 
+from resources.day.looking import DayLook, outline_of
 from resources.desk import DESK, DeskResource
+from resources.telemetry.ticking import begun, tick
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DeskError
-from trading_assets.core.settings import Decisions, config_folder
-from trading_assets.core.slots import NoSlot, Slot, due_slot
-from trading_assets.jobs import DECIDE
+from trading_assets.core.settings import config_folder
+from trading_assets.core.slots import NoSlot, due_slot
+from trading_assets.jobs import DECIDE, request_of
 
 DAEMON = "daemon"
 _LOG = logging.getLogger("desk.sensors")
-
-
-@dataclass(frozen=True, slots=True)
-class AskForRun:
-    """The slot to run, and the key that names it."""
-
-    slot: Slot
-    run_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Why no run is asked for."""
-
-    reason: str
-
-
-def decide(decisions: Decisions, *, as_of: datetime, is_decided: Callable[[Slot], bool]) -> AskForRun | Skip:
-    """Whether a run should start at `as_of`: the due slot, unless the ledger has its decision."""
-    due = due_slot(XNYS, decisions.slots, as_of=as_of, grace=decisions.grace)
-    if isinstance(due, NoSlot):
-        return Skip(due.reason)
-    if is_decided(due):
-        return Skip(f"slot {due.label} of {due.session.day} is decided already")
-    return AskForRun(due, f"{DESK}|{due.session.key}|{due.label}")
 
 
 @dg.sensor(
@@ -59,20 +37,20 @@ def decide(decisions: Decisions, *, as_of: datetime, is_decided: Callable[[Slot]
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Asks for one decision run for each due slot of the session; out of hours it says why it waits.",
 )
-def decision_slots(desk: DeskResource) -> dg.RunRequest | dg.SkipReason:
-    """The shell around `decide`."""
-    now = desk.clock().now()
+def decision_slots(context: dg.SensorEvaluationContext, desk: DeskResource) -> dg.RunRequest | dg.SkipReason:
+    """The shell: the due slot is claimed and asked for, unless it is decided or somebody asked before."""
+    begun_ns, now = begun(), desk.clock().now()
     beat(desk, now)
-    answer = decide(desk.settings().decisions, as_of=now, is_decided=lambda slot: _is_decided(desk, slot))
-    if isinstance(answer, Skip):
-        return dg.SkipReason(answer.reason)
-    slot = answer.slot
-    return dg.RunRequest(
-        run_key=answer.run_key,
-        partition_key=slot.session.key,
-        run_config={"ops": {"desk_decisions": {"config": {"slot": slot.label}}}},
-        tags={"desk/book": DESK, "desk/slot": slot.label},
-    )
+    decisions = desk.settings().decisions
+    due = due_slot(XNYS, decisions.slots, as_of=now, grace=decisions.grace)
+    if isinstance(due, NoSlot):
+        return dg.SkipReason(due.reason)
+    look = DayLook(desk, outline_of(desk, {"slot"}), context.instance).look(as_of=now, asks={"slot"}, records=False)
+    if not look.asked:
+        return dg.SkipReason(look.why)
+    [one] = look.asked
+    tick(DESK, one.part.session.day, one.part.label, begun_ns)
+    return request_of(one.part, one.claim, one.span)
 
 
 def beat(desk: DeskResource, now: datetime) -> None:
@@ -95,9 +73,3 @@ def beat(desk: DeskResource, now: datetime) -> None:
         )
     except DeskError as refused:
         _LOG.warning("the daemon could not say that it lives: %s", refused)
-
-
-def _is_decided(desk: DeskResource, slot: Slot) -> bool:
-    day = slot.session.day
-    with desk.ledger(DESK).reading() as ledger:
-        return any(decision.slot == slot.label for decision in ledger.decisions(day, day))

@@ -1,16 +1,25 @@
 """The jobs: which assets are made together. Every job runs its steps in one process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from resources.desk import BACKTEST, DESK
+from resources.clock import RealClock
+from resources.desk import BACKTEST, DESK, DeskResource
 from trading_assets.catalog import key_of
+from trading_assets.core.asking import Claim
+from trading_assets.core.day import Part, PartName
+from trading_assets.core.ports import Span
 from trading_assets.core.tables import Table
 from trading_assets.evaluation.assets import MODELS
 from trading_assets.evaluation.assets import REPORT as REPORT_ASSET
-from trading_assets.evaluation.model import BENCHMARK
+from trading_assets.evaluation.benchmark_model import BENCHMARK_TABLES
+from trading_assets.evaluation.experiments.model import EXPERIMENT_RESULTS
+from trading_assets.evaluation.learning.model import PARAMETER_PROPOSALS, PARAMETER_STUDY, STRATEGY_STANDINGS
+from trading_assets.evaluation.model import EVALUATED
+from trading_assets.execution.adaptor.model import REVIEWS
+from trading_assets.execution.flatness import FLATNESS
 from trading_assets.execution.tables import BOOKED, DECIDED
 from trading_assets.features.model import BREADTH, CORRELATIONS, INDICATORS, INTRADAY_FEATURES, LIQUIDITY
 from trading_assets.market.documents.model import FILINGS, MACRO_SERIES, NEWS
@@ -27,6 +36,10 @@ PREMARKET = "premarket"
 DECIDE = "decide"
 POSTCLOSE = "postclose"
 REPORT = "report"
+ADAPT = "adapt"
+FLAT = "flatness"
+EVOLVE = "evolve"
+HOUSEKEEP = "housekeep"
 BACKTEST_RANGE = "backtest"
 
 BAR_TABLES = (DAILY_BARS, CORPORATE_ACTIONS, CROSS_CHECK_BARS)
@@ -59,7 +72,7 @@ def _job(name: str, keys: Sequence[dg.AssetKey], description: str) -> Any:
 
 
 def _evaluated(lane: str) -> list[dg.AssetKey]:
-    booked = [key_of(table, lane) for table in (*BOOKED, BENCHMARK)]
+    booked = [key_of(table, lane) for table in (*BOOKED, FLATNESS, *EVALUATED, *BENCHMARK_TABLES)]
     return [*booked, *(dg.AssetKey([lane, model.name]) for model in MODELS)]
 
 
@@ -77,8 +90,95 @@ premarket = _job(
     "Facts that are missing; then documents, briefs and the debate.",
 )
 decide = _job(DECIDE, [key_of(table, DESK) for table in DECIDED], "The decision slot that is due.")
-postclose = _job(POSTCLOSE, [*FACTS, *_evaluated(DESK)], "The day's facts, fills and metrics.")
+_learned = [key_of(table, DESK) for table in (STRATEGY_STANDINGS, EXPERIMENT_RESULTS, PARAMETER_PROPOSALS)]
+postclose = _job(
+    POSTCLOSE, [*FACTS, *_evaluated(DESK), *_learned], "The day's facts, fills and metrics, and what they teach."
+)
+evolve = _job(EVOLVE, [key_of(PARAMETER_STUDY, DESK)], "Once a month: every bounded parameter on the months before.")
 report = _job(REPORT, [dg.AssetKey([DESK, REPORT_ASSET])], "The improvement report, whatever else went wrong.")
+adapt = _job(ADAPT, [key_of(REVIEWS, DESK)], "The hourly review that is due; it may only advise.")
+flatness = _job(
+    FLAT, [key_of(FLATNESS, DESK)], "Right after the close: whether day strategies are flat, book and broker."
+)
 backtest = _job(BACKTEST_RANGE, [*FACTS, *_walked()], "Everything from bars to the report over a range.")
 
-JOBS = (ingest, ingest_intraday, ingest_documents, premarket, decide, postclose, report, backtest)
+
+@dg.op(
+    description="Deletes runs that are older than runs.history_days, with their events; ledger and lake keep everything."
+)
+def prune_history(context: dg.OpExecutionContext, desk: DeskResource) -> None:
+    """The shell around `resources/housekeeping.py`."""
+    from resources.housekeeping import prune
+
+    days, home = desk.operations().runs.history_days, desk.home().dagster
+    pruned = prune(context.instance, older_than_days=days, machine=RealClock().now(), home=home)
+    context.add_output_metadata(pruned.metadata)
+
+
+@dg.job(
+    name=HOUSEKEEP,
+    executor_def=dg.in_process_executor,
+    description="After the week: Dagster's own history is cut to what the settings keep.",
+    tags={"desk/job": HOUSEKEEP},
+)
+def housekeep() -> None:
+    """One op, no partition."""
+    prune_history()
+
+
+JOBS = (
+    ingest,
+    ingest_intraday,
+    ingest_documents,
+    premarket,
+    decide,
+    adapt,
+    flatness,
+    postclose,
+    report,
+    evolve,
+    housekeep,
+    backtest,
+)
+
+PART_JOBS: Mapping[PartName, str] = {
+    "facts": PREMARKET,
+    "opinions": PREMARKET,
+    "slot": DECIDE,
+    "look": DECIDE,
+    "review": ADAPT,
+    "postclose": POSTCLOSE,
+    "report": REPORT,
+    "flatness": FLAT,
+    "evolve": EVOLVE,
+    "housekeep": HOUSEKEEP,
+}
+_SELECTIONS: Mapping[PartName, Sequence[dg.AssetKey]] = {
+    "facts": FACTS,
+    "opinions": (*DOCUMENTS, *(key_of(table, DESK) for table in OPINIONS)),
+}
+_SLOTTED: Mapping[PartName, str] = {"slot": "desk_decisions", "look": "desk_decisions", "review": "desk_reviews"}
+
+
+def request_of(part: Part, claim: Claim, span: Span, *, event: int = 0) -> dg.RunRequest:
+    """The run that makes a part, over the sessions that it needs; tags say which part it is, for people and for the next look."""
+    name = _SLOTTED.get(part.name)
+    slotted = {"slot": part.label, **({"event": event} if event else {})}
+    config = {"ops": {name: {"config": slotted}}} if name else {}
+    tags = {"desk/book": DESK, "desk/part": part.key, "desk/attempt": str(claim.attempt)}
+    if name:
+        tags["desk/slot"] = part.label
+    whole = part.name == "housekeep"
+    alone = span.first == span.last
+    if not alone and not whole:
+        tags["dagster/asset_partition_range_start"] = span.first.isoformat()
+        tags["dagster/asset_partition_range_end"] = span.last.isoformat()
+    chosen = _SELECTIONS.get(part.name)
+    return dg.RunRequest(
+        run_key=claim.run_key,
+        job_name=PART_JOBS[part.name],
+        run_config=config,
+        tags=tags,
+        asset_selection=list(chosen) if chosen else None,
+        partition_key=span.last.isoformat() if alone and not whole else None,
+    )

@@ -43,6 +43,15 @@ class Hand:
     _since: dict[str, datetime] = field(default_factory=dict)
     _newest_id: int = 0
 
+    @property
+    def _slow(self) -> float:
+        """How much slower than once a second it looks, by the desk's clock."""
+        return max(1.0, self.settings.watch.every_seconds)
+
+    @property
+    def _patience(self) -> timedelta:
+        return PATIENCE * self._slow
+
     async def stop(self, seen: Seen, spared: Mapping[str, Decimal], cause: str) -> Steps:
         """The next steps to flat: entries first, then what is held, and what protected it last."""
         return await self.sell(seen, spared, cause, None)
@@ -152,12 +161,12 @@ class Hand:
         held = seen.broker is not None and any(each.symbol == order.symbol for each in seen.broker.positions)
         protected = order.kind == "stop" or bool(order.oca_group)
         if held or not protected or not gateway_acts(seen, self.settings):
-            return PATIENCE
+            return self._patience
         return timedelta(seconds=LOOKS * self.settings.rhythm.reconcile_seconds)
 
     async def _sell(self, sales: tuple[Sale, ...], seen: Seen, cause: str) -> None:
         """One that fails does not keep the others from going."""
-        patience = PATIENCE if gateway_acts(seen, self.settings) else timedelta(0)
+        patience = self._patience if gateway_acts(seen, self.settings) else timedelta(0)
         visible = frozenset(report.ref for report in seen.broker.reports) if seen.broker is not None else frozenset()
         for sale in sales:
             if self._waited(f"sell/{sale.symbol}", seen.now) < patience:
@@ -215,7 +224,7 @@ class Hand:
         if due is not None and now < due:
             return False
         tried = self._tries.get(what, 0)
-        self._next_try[what] = now + min(PAUSE_MAX, PAUSE_FIRST * 2**tried)
+        self._next_try[what] = now + min(PAUSE_MAX, PAUSE_FIRST * 2**tried) * self._slow
         self._tries[what] = tried + 1
         if tried:
             self._page(f"{what}: try {tried + 1}, for the one before came to nothing", now)

@@ -30,11 +30,12 @@ from decimal import Decimal
 from trading_assets.broker.model import ENDED, OrderReport, Snapshot
 from trading_assets.broker.settings import ExecutionSettings
 from trading_assets.core.preferences import Preferences
-from warden.seen import LEVELS, Finding, LedgerSeen, Level, Memory, Seen, Sign
+from warden.seen import GAP, LEVELS, Finding, LedgerSeen, Level, Memory, Seen, Sign
 from warden.steps import own_part
 
 TIMES = 3
 CASH = ("W2", "cash")
+LOOKS_MISSED = 10
 CASH_PATIENCE = timedelta(minutes=6)
 _NOTHING = Decimal(0)
 _BASIS_POINT = Decimal("0.0001")
@@ -46,7 +47,7 @@ def judge(
     seen: Seen, memory: Memory, settings: ExecutionSettings, preferences: Preferences
 ) -> tuple[tuple[Finding, ...], Memory]:
     """Everything that is wrong, the worst first, and what is remembered for the next look."""
-    memory = memory.awake(seen.now)
+    memory = memory.awake(seen.now, gap=max(GAP, LOOKS_MISSED * timedelta(seconds=settings.watch.every_seconds)))
     if not is_booked(seen, settings):
         memory = replace(memory, since={key: at for key, at in memory.since.items() if key[0] != "W2"})
     found = [finding for rule in RULES for finding in rule(seen, memory, settings, preferences)]
@@ -138,7 +139,7 @@ def _w2(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences)
             yield Finding("W2", "halt", sentence, key[1].split(" ")[0])
 
 
-def _w3(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences) -> Iterator[Finding]:
+def _w3(seen: Seen, memory: Memory, settings: ExecutionSettings, limits: Preferences) -> Iterator[Finding]:
     watch = settings.watch
     bounds = {"gateway": watch.gateway_seconds, "daemon": watch.daemon_seconds, "feed": watch.feed_seconds}
     watched = memory.watched(seen.now)
@@ -155,7 +156,8 @@ def _w3(seen: Seen, memory: Memory, settings: ExecutionSettings, _: Preferences)
         lasted = memory.lasted(("W3", "broker"), seen.now)
         counts = min(lasted, _open_for(seen) or timedelta(0))
         yield Finding("W3", _worse(counts, bound), f"the broker has not answered for {_seconds(lasted)}", "broker")
-    if seen.clock_skew is not None and abs(seen.clock_skew) > timedelta(seconds=1):
+    skew_max = timedelta(seconds=limits.clock_skew_seconds_max)
+    if seen.clock_skew is not None and abs(seen.clock_skew) > skew_max:
         yield Finding("W3", "reduce", f"the clock differs from the broker's by {_seconds(seen.clock_skew)}", "clock")
 
 

@@ -52,9 +52,10 @@ _P = t.PAGES.c
 class SqlWatchLedger:
     """The WatchLedger port on a book's ledger."""
 
-    def __init__(self, engine: sa.Engine, book: str) -> None:
+    def __init__(self, engine: sa.Engine, book: str, *, on_the_way: timedelta = ON_THE_WAY) -> None:
         self._engine = engine
         self._book = book
+        self._on_the_way = on_the_way
         self._executions = Executions(book)
 
     def look(self, session: Session | None) -> LedgerSeen:
@@ -129,7 +130,7 @@ class SqlWatchLedger:
         order = {"side": sale.side, "kind": "market", "oca_group": sale.oca_group, "stop_price": None}
         told: list[Record] = []
         with working(self._engine, self._book, told) as work:
-            if _is_on_the_way(work, sale, client_id, visible, as_of):
+            if _is_on_the_way(work, sale, client_id, visible, as_of - self._on_the_way):
                 return ""
             ref = self._ahead(
                 work, "flatten", sale.symbol, sale.con_id, sale.quantity, order_id, client_id, order, cause, as_of
@@ -312,8 +313,8 @@ def _acts(state: str) -> bool:
     return isinstance(told, dict) and told.get("link") == "up"
 
 
-def _is_on_the_way(work: Work, sale: Sale, client_id: int, visible: frozenset[str], as_of: datetime) -> bool:
-    """Whether another process recorded an order for the same shares a moment ago, of which the broker has not told."""
+def _is_on_the_way(work: Work, sale: Sale, client_id: int, visible: frozenset[str], since: datetime) -> bool:
+    """Whether another process recorded an order for the same shares since then, of which the broker has not told."""
     legs = t.LEGS.c
     query = sa.select(legs.intent_id).where(
         legs.book == work.book,
@@ -321,7 +322,7 @@ def _is_on_the_way(work: Work, sale: Sale, client_id: int, visible: frozenset[st
         legs.side == sale.side,
         legs.role.in_(_SELLS),
         legs.client_id != client_id,
-        legs.sent_at >= instant_text(as_of - ON_THE_WAY),
+        legs.sent_at >= instant_text(since),
     )
     sellers: Sequence[str] = work.connection.execute(query).scalars().all()
     return any(f"{REF_PREFIX}{intent_id}" not in visible for intent_id in sellers)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from resources.brokers.opening import open_broker
 from resources.clock import desk_clock, speed_of
 from resources.ledger.halt_file import HaltFile
+from resources.stretching import pace_of, stretched
 from trading_assets.broker.model import Commission, Execution, OrderReport
 from trading_assets.broker.settings import ExecutionSettings, load_execution
 from trading_assets.core.calendar import Session
@@ -52,8 +53,9 @@ class Note:
 class LateLedger:
     """A ledger that is opened at the first use, and tried again at each while it cannot be: the watch does not wait for it."""
 
-    def __init__(self, where: Path | str, *, busy_ms: int = BUSY_MS) -> None:
+    def __init__(self, where: Path | str, *, busy_ms: int = BUSY_MS, on_the_way: timedelta | None = None) -> None:
         self._where = where
+        self._on_the_way = on_the_way
         self._busy_ms = busy_ms
         self._ledger: SqlWatchLedger | None = None
 
@@ -61,12 +63,12 @@ class LateLedger:
         """The ledger in the watchdog's role; PermanentFailure or TransientFailure where there is none to be had."""
         if self._ledger is None:
             from resources.ledger.roles import open_ledger_as
-            from warden.ledger import SqlWatchLedger
+            from warden.ledger import ON_THE_WAY, SqlWatchLedger
 
             if isinstance(self._where, Path):
                 refuse_damaged(self._where)
             engine = open_ledger_as(self._where, "watchdog", lane=BOOK, busy_timeout_ms=self._busy_ms)
-            self._ledger = SqlWatchLedger(engine, BOOK)
+            self._ledger = SqlWatchLedger(engine, BOOK, on_the_way=self._on_the_way or ON_THE_WAY)
         return self._ledger
 
     def look(self, session: Session | None) -> LedgerSeen:
@@ -184,14 +186,18 @@ def opened(typed_account: str = "") -> Iterator[tuple[Means, LateLedger, float]]
     home, folder, clock = desk_home(), config_folder(), desk_clock()
     execution, settings = load_execution(folder), load_settings(folder)
     refuse_unwatchable(execution, typed_account)
+    pace = pace_of(clock, execution)
     os.umask(0o077)
     preferences, limits_hash = load_preferences(folder / "preferences.yaml")
-    ledger = LateLedger(os.environ.get(LEDGER_URL) or home.ledger(BOOK))
+    execution, preferences, settings = stretched(execution, preferences, settings, pace)
+    patience = timedelta(seconds=execution.rhythm.reconcile_seconds)
+    ledger = LateLedger(os.environ.get(LEDGER_URL) or home.ledger(BOOK), on_the_way=patience)
     ids = execution.ib
     takeover = GatewayTakeover(
         ledger,
         lambda: open_broker(execution, settings, home, clock, client_id=ids.gateway_client_id),
         lease=execution.lease,
+        just_renewed=execution.lease / 10,
     )
     means = Means(
         broker=open_broker(execution, settings, home, clock, client_id=ids.watchdog_client_id),

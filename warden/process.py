@@ -132,8 +132,10 @@ def run_watchdog(*, typed_account: str = "") -> int:
     Raises:
         DeskError: Why it does not start, in one sentence, with the next step.
     """
+    from resources.telemetry.processes import logs_of
     from warden.opening import notifier_of, opened
 
+    logs_of("watchdog")
     with opened(typed_account) as (means, ledger, speed), notifier_of(means):
 
         async def watch() -> int:

@@ -177,10 +177,14 @@ class Memory:
         """For how long everything has been watched."""
         return now - (self.began or now)
 
-    def awake(self, now: datetime) -> "Memory":
-        """Without the time in which nobody looked: a machine that slept has not watched anything being wrong meanwhile."""
-        if self.looked is None or now - self.looked <= GAP:
+    def awake(self, now: datetime, *, gap: timedelta = GAP) -> "Memory":
+        """Without the time in which nobody looked: a machine that slept has not watched anything being wrong meanwhile.
+
+        Args:
+            gap: So long between two looks is no sleep.
+        """
+        if self.looked is None or now - self.looked <= gap:
             return self
-        slept = now - self.looked - GAP
+        slept = now - self.looked - gap
         since = {key: at + slept for key, at in self.since.items()}
         return Memory(since, self.began + slept if self.began else None, self.looked)

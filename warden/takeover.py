@@ -36,6 +36,7 @@ class GatewayTakeover:
         lease: How long the gateway's lease runs from each renewal.
         commands: What a gateway's command line looks like.
         end: Ends a process by its number.
+        just_renewed: So long after a renewal the gateway may be acting.
     """
 
     ledger: WatchLedger
@@ -43,6 +44,7 @@ class GatewayTakeover:
     lease: timedelta
     commands: Sequence[tuple[str, str]] = DESK_GATEWAY
     end: Callable[[int], None] = lambda pid: os.kill(pid, signal.SIGKILL)
+    just_renewed: timedelta = JUST_RENEWED
     _holder: Holder | None = None
     _place: Broker | None = field(default=None, repr=False)
     _asked: datetime | None = None
@@ -81,8 +83,8 @@ class GatewayTakeover:
         holder = self._holder
         if holder is None or not self._is_gateway(holder):
             return
-        is_busy = now - (holder.until - self.lease) <= JUST_RENEWED
-        if is_busy and self._asked is not None and now - self._asked <= JUST_RENEWED:
+        is_busy = now - (holder.until - self.lease) <= self.just_renewed
+        if is_busy and self._asked is not None and now - self._asked <= self.just_renewed:
             return
         _LOG.critical("the gateway, process %s, does not act and is ended", holder.pid)
         with suppress(ProcessLookupError):

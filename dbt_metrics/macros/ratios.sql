@@ -15,3 +15,8 @@
 {% macro drawdown(value, start, window) -%}
     1 - {{ ratio(value, 'greatest(max(' ~ value ~ ') over ' ~ window ~ ', ' ~ start ~ ')') }}
 {%- endmacro %}
+
+{# Basis points of a value; null where there is none. #}
+{% macro basis_points(cost, value) -%}
+    {{ ratio(cost, value) }} * 10000
+{%- endmacro %}

@@ -17,6 +17,15 @@
     avg(sessions_held) as sessions_held_mean,
     cast(max(pnl_usd) as decimal(18, 4)) as pnl_usd_best,
     cast(min(pnl_usd) as decimal(18, 4)) as pnl_usd_worst,
+    {{ evidence_counts() }},
     min(session) as session_first,
     max(session) as session_last
+{%- endmacro %}
+
+{# How many trades of a group rest on what: evidence of different kinds is never mixed without saying so. #}
+{% macro evidence_counts() -%}
+    count(*) filter (where evidence = 'rules') as trades_rules,
+    count(*) filter (where evidence = 'clean') as trades_clean,
+    count(*) filter (where evidence = 'unknown') as trades_unknown,
+    count(*) filter (where evidence = 'contaminated') as trades_contaminated
 {%- endmacro %}

@@ -24,27 +24,36 @@ def backtest(
     first: Annotated[datetime, typer.Option("--from", formats=DAY, help="First session.")],
     last: Annotated[datetime, typer.Option("--to", formats=DAY, help="Last session.")],
     resume: Annotated[bool, typer.Option("--continue", help="Go on from the book of the session before.")] = False,
+    as_desk: Annotated[
+        bool, typer.Option("--as-desk", help="With the parameters that the desk had on each session.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Walks a range of sessions in one run: bars, decisions, fills, metrics, report."""
     from desk.backtest import run_backtest
 
-    run_backtest(first.date(), last.date(), fresh=not resume, as_json=as_json)
+    run_backtest(first.date(), last.date(), fresh=not resume, as_desk=as_desk, as_json=as_json)
 
 
 @app.command(rich_help_panel=PANEL)
 def decide(
-    slot: Annotated[str, typer.Option(help="HH:MM; empty: whichever is due.")] = "", as_json: Json = False
+    slot: Annotated[str, typer.Option(help="HH:MM; empty: whichever is due.")] = "",
+    event: Annotated[int, typer.Option(help="Look because of this message of the bus; 0: a slot.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Decides the slot that is due now on the desk's own book; refuses anything else."""
     from desk.decide import run_decide
 
-    run_decide(slot, as_json=as_json)
+    run_decide(slot, event=event, as_json=as_json)
 
 
 @app.command(rich_help_panel=PANEL)
 def run(
-    part: Annotated[str, typer.Argument(help="premarket or postclose.")], session: Day = None, as_json: Json = False
+    part: Annotated[
+        str, typer.Argument(help="premarket, facts, opinions, flatness, postclose, report, evolve or housekeep.")
+    ],
+    session: Day = None,
+    as_json: Json = False,
 ) -> None:
     """Runs a part of the trading day on the desk's own book, as its schedule would."""
     from desk.day import run_part

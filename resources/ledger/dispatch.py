@@ -6,10 +6,11 @@ the state, the lease and, for what opens, that no halt is open; a trigger refuse
 
 import json
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -18,7 +19,8 @@ from resources.ledger import schema as t
 from resources.ledger.dispatch_changes import Applying, adopt_balance
 from resources.ledger.dispatch_counting import read_counters, read_equity, write_snapshot
 from resources.ledger.dispatch_executions import Executions
-from resources.ledger.dispatch_reductions import add_reduction, insert_orders, order_text
+from resources.ledger.dispatch_reacting import LegsOf, Mark, leg_row, mark_of, new_order_text, standing_of, submitted
+from resources.ledger.dispatch_reductions import Made, insert_orders, make_reduction
 from resources.ledger.dispatch_rows import CONTRACT
 from resources.ledger.dispatch_states import (
     Work,
@@ -42,7 +44,7 @@ from resources.ledger.telling import tell_after_commit
 from resources.ledger.text import instant_text
 from resources.ledger.wakeups import wake
 from trading_assets.broker import journaling as tell
-from trading_assets.broker.lifecycle import AT_BROKER, OPENING, Change, IntentState, Known, Leg
+from trading_assets.broker.lifecycle import AT_BROKER, OPENING, Change, IntentState, Known, Leg, Tracked
 from trading_assets.broker.model import REF_PREFIX, Contract, Snapshot
 from trading_assets.core.errors import PermanentFailure, TradingHalted
 from trading_assets.core.journal import Entry, Json, Record, sha256
@@ -88,6 +90,7 @@ class SqlDispatch:
         self._client_id = client_id
         self._executions = Executions(book)
         self._unwritten: list[Record] = []
+        self._mark: Mark | None = None
 
     # On the way out
 
@@ -133,11 +136,7 @@ class SqlDispatch:
     def submit(self, intent_id: str, legs: Sequence[NewLeg], *, token: int, as_of: datetime) -> None:
         """See the port."""
         with self._writing(pages_later=True) as work:
-            row = standing(work, intent_id)
-            if work.connection.execute(self._submission(intent_id, token, as_of)).rowcount != 1:
-                self._say_why_not(work, row, token, as_of)
-            moved(work, row, "SUBMITTING", token=token, as_of=as_of)
-            self._hand_over(work, row, legs, token, as_of)
+            self._submit(work, standing(work, intent_id), legs, token, as_of)
 
     def submit_more(self, intent_id: str, legs: Sequence[NewLeg], *, token: int, as_of: datetime) -> None:
         """See the port. A leg that only reduces may also follow an entry that has ended."""
@@ -153,31 +152,45 @@ class SqlDispatch:
 
     def sent(self, intent_id: str, total_bytes: int, *, as_of: datetime) -> None:
         """See the port."""
+        self.sent_together((intent_id,), total_bytes, as_of=as_of)
+
+    def sent_together(self, intent_ids: Sequence[str], total_bytes: int, *, as_of: datetime) -> None:
+        """As `sent`, for intents whose legs the socket has taken by now."""
         with self._writing() as work:
-            standing(work, intent_id)
-            values = {"sent_at": instant_text(as_of), "sent_bytes": total_bytes}
-            work.connection.execute(t.INTENT_STATES.update().where(_S.intent_id == intent_id).values(values))
+            for intent_id in intent_ids:
+                standing(work, intent_id)
+                values = {"sent_at": instant_text(as_of), "sent_bytes": total_bytes}
+                work.connection.execute(t.INTENT_STATES.update().where(_S.intent_id == intent_id).values(values))
 
     def reduce(self, reduction: Reduction, contract: Contract, *, token: int, as_of: datetime) -> str | None:
         """See the port. Its first order's key is the id, a dash and the role."""
-        if contract.symbol != reduction.symbol:
-            raise PermanentFailure("the contract is another symbol's", value=contract.symbol, bound=reduction.symbol)
         with self._writing(pages_later=True) as work:
             require_token(work, token, as_of=as_of)
             self._executions.read(work.connection)
             adopted = reading_of.read_adopted(work.connection, self._book).shares
             held = self._executions.by_symbol.get(reduction.symbol, 0) + adopted.get(reduction.symbol, Decimal(0))
-            return add_reduction(
-                work,
-                key=reduction.key,
-                symbol=reduction.symbol,
-                role=reduction.role,
-                quantity=abs(reduction.quantity),
-                is_short=reduction.quantity < 0 or held < 0,
-                cause=reduction.cause,
-                token=token,
-                as_of=as_of,
-            )
+            is_short = reduction.quantity < 0 or held < 0
+            made = self._made(work, reduction, contract, is_short=is_short, token=token, as_of=as_of)
+        return None if made is None else made.id
+
+    def reduce_and_submit(
+        self, reduction: Reduction, contract: Contract, legs_of: LegsOf, *, token: int, as_of: datetime
+    ) -> Tracked | Literal["stale"] | None:
+        """`reduce` and `submit` at once: the intent as `known` tells it from now on, or None when the occasion has one already.
+
+        "stale": the book is not as `known` and `apply` left it; nothing is written. A negative quantity buys back.
+        """
+        with self._writing(pages_later=True) as work:
+            require_token(work, token, as_of=as_of)
+            if self._mark is None or self._mark != self._marked(work):
+                return "stale"
+            is_short = reduction.quantity < 0
+            made = self._made(work, reduction, contract, is_short=is_short, token=token, as_of=as_of)
+            if made is None:
+                return None
+            row = standing_of(made, token)
+            legs = self._submit(work, row, legs_of(made.id), token, as_of, planned={f"{made.id}-{reduction.role}"})
+        return submitted(row, legs, as_of)
 
     # What the broker said
 
@@ -187,7 +200,11 @@ class SqlDispatch:
             return ()
         with self._writing() as work:
             require_token(work, token, as_of=as_of)
-            return Applying(work, token, as_of, changes).run()
+            was_known = self._mark is not None and self._mark == self._marked(work)
+            new = Applying(work, token, as_of, changes).run()
+            mark = self._marked(work) if was_known else None
+        self._mark = mark
+        return new
 
     def keep_snapshot(self, snapshot: Snapshot, *, token: int, as_of: datetime) -> None:
         """See the port. The first one whose executions are all booked also says what cash the account begins with."""
@@ -228,6 +245,7 @@ class SqlDispatch:
         """See the port."""
         with reading(self._engine) as connection:
             self._executions.read(connection)
+            self._mark = mark_of(connection, self._book, self._client_id)
             return reading_of.read_known(connection, self._book, self._executions)
 
     def newest_order_id(self, client_id: int) -> int:
@@ -298,6 +316,42 @@ class SqlDispatch:
         records, self._unwritten[:] = tuple(self._unwritten), []
         tell_after_commit(self._engine, records, self._files if records else None)
 
+    def _marked(self, work: Work) -> Mark:
+        return mark_of(work.connection, self._book, self._client_id)
+
+    def _made(
+        self, work: Work, reduction: Reduction, contract: Contract, *, is_short: bool, token: int, as_of: datetime
+    ) -> Made | None:
+        if contract.symbol != reduction.symbol:
+            raise PermanentFailure("the contract is another symbol's", value=contract.symbol, bound=reduction.symbol)
+        return make_reduction(
+            work,
+            key=reduction.key,
+            symbol=reduction.symbol,
+            role=reduction.role,
+            quantity=abs(reduction.quantity),
+            is_short=is_short,
+            cause=reduction.cause,
+            token=token,
+            as_of=as_of,
+        )
+
+    def _submit(
+        self,
+        work: Work,
+        row: Any,
+        legs: Sequence[NewLeg],
+        token: int,
+        as_of: datetime,
+        *,
+        planned: AbstractSet[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """To SUBMITTING; the rows of its legs."""
+        if work.connection.execute(self._submission(row.intent_id, token, as_of)).rowcount != 1:
+            self._say_why_not(work, row, token, as_of)
+        moved(work, row, "SUBMITTING", token=token, as_of=as_of)
+        return self._hand_over(work, row, legs, token, as_of, planned=planned)
+
     def _submission(self, intent_id: str, token: int, as_of: datetime) -> sa.Update:
         """The one update after which orders may be on the wire."""
         now, leases = instant_text(as_of), t.LEASES.c
@@ -324,19 +378,29 @@ class SqlDispatch:
                 hint=f'desk resume {halts[0].id} "why trading may go on"',
             )
 
-    def _hand_over(self, work: Work, row: Any, legs: Sequence[NewLeg], token: int, as_of: datetime) -> None:
-        """Numbers of orders, and rows of those that no decision has written."""
+    def _hand_over(
+        self,
+        work: Work,
+        row: Any,
+        legs: Sequence[NewLeg],
+        token: int,
+        as_of: datetime,
+        *,
+        planned: AbstractSet[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Numbers of orders, and rows of those that no decision has written; `planned` are the others, where they are known."""
         self._check(row.intent_id, legs)
-        planned: set[str] = set(
-            work.connection.execute(sa.select(t.ORDERS.c.id).where(t.ORDERS.c.intent_id == row.intent_id)).scalars()
-        )
-        texts = [_order_text(row.intent_id, leg, as_of) for leg in legs if leg.request.key not in planned]
+        if planned is None:
+            written = sa.select(t.ORDERS.c.id).where(t.ORDERS.c.intent_id == row.intent_id)
+            planned = set(work.connection.execute(written).scalars())
+        texts = [new_order_text(row.intent_id, leg, as_of) for leg in legs if leg.request.key not in planned]
         new = insert_orders(work, row.intent_id, row.session, texts)
-        rows = [self._leg_row(row.intent_id, leg, token, as_of) for leg in legs]
+        rows = [leg_row(self._book, self._client_id, row.intent_id, leg, token, as_of) for leg in legs]
         work.connection.execute(t.LEGS.insert(), rows)
         told: list[Json] = [{n: each[n] for n in ("key", "role", "order_id", "client_id", "quantity")} for each in rows]
         subject = subject_of(row)
         work.entries.append(tell.handed_over_entry(subject, row.intent_id, told, new, token=token, at=as_of))
+        return rows
 
     def _check(self, intent_id: str, legs: Sequence[NewLeg]) -> None:
         if not self._client_id:
@@ -352,31 +416,6 @@ class SqlDispatch:
                     f"order {request.key} cannot be sent for intent {intent_id}",
                     value=f"{request.ref} number {request.order_id}, {request.quantity} shares",
                 )
-
-    def _leg_row(self, intent_id: str, leg: NewLeg, token: int, as_of: datetime) -> dict[str, Any]:
-        request, now = leg.request, instant_text(as_of)
-        return {
-            "key": request.key,
-            "book": self._book,
-            "intent_id": intent_id,
-            "role": leg.role,
-            "symbol": request.contract.symbol,
-            "con_id": request.contract.con_id,
-            "side": request.side,
-            "kind": request.kind,
-            "quantity": request.quantity,
-            "state": "sent",
-            "why": "",
-            "order_id": request.order_id,
-            "client_id": self._client_id,
-            "limit_price": request.limit_price,
-            "stop_price": request.stop_price,
-            "parent_key": leg.parent_key,
-            "oca_group": request.oca_group,
-            "token": token,
-            "sent_at": now,
-            "at": now,
-        }
 
     def _add_seal(self, work: Work, seal: Seal, as_of: datetime) -> None:
         row = standing(work, seal.intent_id)
@@ -427,17 +466,6 @@ class SqlDispatch:
         title = tell.line(f"refused by the {verdict.signer}, {intent.plan.strategy}")
         entry = Entry(self._book, intent.session, as_of, "veto", title, body, row.symbol, subject.cause)
         work.entries.append(entry)
-
-
-def _order_text(intent_id: str, leg: NewLeg, as_of: datetime) -> str:
-    request = leg.request
-    prices = {"limit_price": request.limit_price, "stop_price": request.stop_price}
-    more: dict[str, Json] = {name: None if price is None else format(price, "f") for name, price in prices.items()}
-    more |= {"parent_id": leg.parent_key or None, "time_in_force": request.tif}
-    symbol = request.contract.symbol
-    return order_text(
-        request.key, intent_id, symbol, request.side, request.kind, leg.role, request.quantity, as_of, **more
-    )
 
 
 def _seals(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Seal]]:

@@ -139,18 +139,20 @@ def read_snapshot(connection: sa.Connection, book: str) -> StoredSnapshot | None
 
 
 def _tracked(connection: sa.Connection, book: str, executions: Executions) -> Iterator[Tracked]:
-    wanted = _S.intent_id.in_(_wanted(connection, book))
+    which = _wanted(connection, book)
+    wanted = _S.intent_id.in_(which)
     query = sa.select(t.INTENT_STATES, t.INTENTS.c.symbol, t.INTENTS.c.quantity, t.INTENTS.c.seq)
     rows = connection.execute(query.join(t.INTENTS, t.INTENTS.c.id == _S.intent_id).where(wanted).order_by("seq")).all()
     legs: dict[str, list[Leg]] = {row.intent_id: [] for row in rows}
-    for leg in read_legs(connection, executions, _L.intent_id.in_(_wanted(connection, book))):
+    for leg in read_legs(connection, executions, _L.intent_id.in_(which)):
         legs.setdefault(leg.intent_id, []).append(leg)
     for row in rows:
         if legs[row.intent_id]:
-            yield _tracked_of(row, legs[row.intent_id])
+            yield tracked_of(row, legs[row.intent_id])
 
 
-def _tracked_of(row: Any, legs: Sequence[Leg]) -> Tracked:
+def tracked_of(row: Any, legs: Sequence[Leg]) -> Tracked:
+    """A row of `intent_states`, with what `intents` says of it and its orders."""
     first = next((leg for leg in legs if not leg.parent_key), legs[0])
     return Tracked(
         id=row.intent_id,

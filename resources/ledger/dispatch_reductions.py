@@ -44,7 +44,13 @@ class Made:
     side: Side
 
 
-def add_reduction(
+def add_reduction(work: Work, **told: Any) -> str | None:
+    """As `make_reduction`; the id of what was made."""
+    made = make_reduction(work, **told)
+    return None if made is None else made.id
+
+
+def make_reduction(
     work: Work,
     *,
     key: str,
@@ -55,8 +61,8 @@ def add_reduction(
     cause: str,
     token: int,
     as_of: datetime,
-) -> str | None:
-    """A new intent in state INTENT; its id, or None when the occasion has one already.
+) -> Made | None:
+    """A new intent in state INTENT; None when the occasion has one already.
 
     Args:
         key: Names the occasion; it stands where a decision's slot stands.
@@ -82,7 +88,7 @@ def add_reduction(
     order = order_text(f"{made.id}-{role}", made.id, symbol, made.side, kind, role, quantity, as_of)
     _store(work, made, plan, plan_id, order, as_of)
     begin(work, made, "INTENT", opens=False, token=token, as_of=as_of)
-    return made.id
+    return made
 
 
 def last_price(connection: sa.Connection, book: str, symbol: str) -> Decimal:

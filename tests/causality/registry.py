@@ -262,9 +262,13 @@ _JUDGED = "looks back at a finished range and feeds no decision: tests/evaluatio
 EXCEPTIONS: Mapping[str, str] = {
     **dict.fromkeys(("daily_bars", "intraday_bars", "quote_bars", "corporate_actions", "cross_check_bars"), _ENTERS),
     **dict.fromkeys(("news", "filings", "macro_series"), _TEXT),
-    **dict.fromkeys(("fills", "positions", "trades", "account", "lessons"), _BOOKED),
+    **dict.fromkeys(("fills", "positions", "trades", "account", "lessons", "flatness"), _BOOKED),
     **dict.fromkeys(("daily_metrics", "regime_metrics", "strategy_metrics", "trade_metrics"), _JUDGED),
-    **dict.fromkeys(("benchmark", "improvement_report"), _JUDGED),
+    **dict.fromkeys(("attribution", "attribution_daily", "execution_quality", "evidence_metrics"), _JUDGED),
+    **dict.fromkeys(("attribution_shares", "slippage", "decision_evidence", "metric_intervals"), _JUDGED),
+    **dict.fromkeys(("benchmark", "benchmarks", "coin_lives", "benchmark_notes", "improvement_report"), _JUDGED),
+    **dict.fromkeys(("strategy_standings", "parameter_proposals", "parameter_study", "experiment_results"), _JUDGED),
+    "reviews": "advises from what was known at its hour; tests/execution/test_adaptor.py",
 }
 
 

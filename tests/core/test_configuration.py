@@ -24,6 +24,7 @@ def test_the_shipped_files_load() -> None:
     assert load_preferences(SHIPPED / "preferences.yaml")[0] == Preferences()
 
 
+@pytest.mark.fault(107)
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

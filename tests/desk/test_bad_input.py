@@ -31,7 +31,7 @@ USAGE = [
     pytest.param(("backtest", "--from", "2012-12-03"), ["--to"], id="half a range"),
     pytest.param(("resume", "one", "because"), ["halt_id", "integer"], id="id that is no number"),
     pytest.param(("halt",), ["reason"], id="halt without a reason"),
-    pytest.param(("run", "lunch"), ["lunch", "premarket or postclose"], id="part of the day"),
+    pytest.param(("run", "lunch"), ["lunch", "premarket, facts, opinions"], id="part of the day"),
     pytest.param(("dance",), ["dance"], id="no such command"),
 ]
 

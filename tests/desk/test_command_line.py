@@ -16,6 +16,7 @@ from trading_assets.core.settings import PROJECT, Home
 COMMANDS = [
     *(
         "answer",
+        "approve",
         "backtest",
         "bars",
         "brief",
@@ -39,8 +40,11 @@ COMMANDS = [
         "notify",
         "orders",
         "pages",
+        "parameters",
         "permit",
+        "proposals",
         "regimes",
+        "rehearse",
         "report",
         "resume",
         "run",

@@ -75,6 +75,7 @@ def test_a_backtest_has_no_halt_file(home: Home) -> None:
     assert not (home.root / "HALT").exists()
 
 
+@pytest.mark.fault(108)
 def test_a_resume_names_the_halt_its_cause_and_a_reason(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     run_halt(DESK, "checking the brake")
     for number, reason in ((2, "why"), (0, "why"), (1, " "), (1, "")):

@@ -21,8 +21,7 @@ from trading_assets.core.parameters import Suggestion, effective_from
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import PROJECT, Home
 from trading_assets.evaluation.learning.assets import learning_assets, move_switches
-from trading_assets.evaluation.monitor import STRATEGY_STANDINGS
-from trading_assets.evaluation.study import PARAMETER_STUDY
+from trading_assets.evaluation.learning.model import PARAMETER_STUDY, STRATEGY_STANDINGS
 from trading_assets.execution.model import TRADES
 from trading_assets.execution.orders import intent_for, orders_of
 from trading_assets.execution.ports import Decision, Intent

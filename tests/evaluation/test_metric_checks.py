@@ -37,4 +37,4 @@ def test_a_check_fails_with_the_worst_of_its_tests_and_names_them() -> None:
     warned = _check_result("daily_metrics", COLUMNS_HOLD, runs[:2], "desk")
     assert (warned.passed, warned.severity) == (False, dg.AssetCheckSeverity.WARN)
     sound = _check_result("daily_metrics", COLUMNS_HOLD, runs[:1], "desk")
-    assert (sound.passed, sound.description, sound.asset_key.path) == (True, None, ["desk", "daily_metrics"])
+    assert (sound.passed, sound.description, sound.asset_key) == (True, None, dg.AssetKey(["desk", "daily_metrics"]))

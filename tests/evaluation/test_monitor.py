@@ -17,8 +17,8 @@ from trading_assets.core.calendar import XNYS
 from trading_assets.core.learning import MonitorRules
 from trading_assets.core.parameters import Parameters
 from trading_assets.core.slots import slots_of
+from trading_assets.evaluation.learning.model import STRATEGY_STANDINGS
 from trading_assets.evaluation.monitor import (
-    STRATEGY_STANDINGS,
     Standing,
     Turn,
     standing_rows,

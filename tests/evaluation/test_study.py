@@ -7,7 +7,8 @@ from tests.evaluation.pasts import NEAR, history, record
 from tests.evaluation.test_proposals_counted import JUST_MISSED, STRAIGHT
 from trading_assets.core.learning import ProposalRules
 from trading_assets.core.parameters import BOUNDS
-from trading_assets.evaluation.study import PARAMETER_STUDY, Study, study, study_rows
+from trading_assets.evaluation.learning.model import PARAMETER_STUDY
+from trading_assets.evaluation.study import Study, study, study_rows
 
 RULES = ProposalRules(trades_min=20, level=0.90)
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -13,10 +13,12 @@ import pytest
 
 from desk.runner import run_job
 from resources.desk import BACKTEST, DESK, DeskResource
+from resources.ledger.bus import publish
 from resources.ledger.records import Evaluations, ParameterChanges
 from sensors.slots import decision_slots
 from tests.orchestration.homes import AFTER_EVERYTHING, Said, configured, copied, desk, done, living_in, quarter_home
 from trading_assets.catalog import key_of
+from trading_assets.core.messages import Draft, NewsArrived
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import Home
 from trading_assets.definitions import defs
@@ -203,6 +205,25 @@ def test_the_job_over_another_session_is_refused_and_writes_nothing(morning: Hom
     assert nothing_is_decided()
 
 
+def test_an_event_is_looked_at_once_through_the_job_and_orders_nothing_that_opens(morning: Home) -> None:
+    """Without its message, or a second time, the same slot is refused."""
+    resource, at = DeskResource(), datetime.fromisoformat("2012-10-22T10:13:12-04:00")
+    news = NewsArrived(symbol="AAPL", news_id="n", published=at)
+    [event] = publish(resource.engine(DESK), [Draft(DESK, DAY, at, "ingest", news)])
+    config = {"desk_decisions": {"config": {"slot": "10:13:12", "event": event}}}
+    with living_in(morning.root, clock="2012-10-22T10:14:00-04:00"):
+        forged = {"desk_decisions": {"config": {"slot": "10:13:12", "event": event + 1}}}
+        assert "events on the bus only" in run_job("decide", span(DAY), config=forged).failures[0]
+        assert nothing_is_decided()
+        assert run_job("decide", span(DAY), config=config).success
+        assert "deserves no look now" in run_job("decide", span(DAY), config=config).failures[0]
+        with DeskResource().ledger(DESK).reading() as ledger:
+            [decision] = ledger.decisions(DAY, DAY)
+            assert (decision.slot, decision.state) == ("10:13:12", "REDUCING")
+            assert f"news on AAPL (message {event})" in decision.reason
+            assert not [intent for intent in ledger.intents(DAY) if intent.plan.opens]
+
+
 def test_a_partition_started_from_the_ui_is_refused_like_any_other_and_the_due_one_runs(morning: Home) -> None:
     """The UI starts a run with one partition key and no range."""
     with dg.DagsterInstance.get() as instance:
@@ -218,6 +239,7 @@ def test_a_partition_started_from_the_ui_is_refused_like_any_other_and_the_due_o
     assert decided_slots(BEFORE, NEXT) == [(DAY, "09:30")]
 
 
+@pytest.mark.fault(104)
 def test_a_backfill_of_the_desks_decisions_is_refused_and_writes_nothing(morning: Home) -> None:
     outcome = run_job("decide", Span(BEFORE, DAY))
     assert not outcome.success

@@ -21,6 +21,7 @@ from trading_assets.features.model import BREADTH, CORRELATIONS, INDICATORS, INT
 from trading_assets.market.documents.model import MACRO_SERIES, NEWS
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, MARKET, REGIME_LABELS
+from trading_assets.weekly.model import WEEKLY_PORTFOLIO, Portfolios, Targets
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,11 +30,20 @@ Row = Mapping[str, Any]
 BEFORE_FIRST = timedelta(days=14)
 FACT_TABLES: tuple[Table, ...] = (DAILY_BARS, CORPORATE_ACTIONS, INDICATORS, BREADTH, REGIME_LABELS)
 # What a decision can do without: a desk without news, macro series or intraday bars has no rows of them.
-CONTEXT_TABLES: tuple[Table, ...] = (NEWS, MACRO_SERIES, CORRELATIONS, LIQUIDITY_REGIMES, INTRADAY_FEATURES)
-# Ten sessions of news span three weeks at worst (2001-09), macro series 90 days; a few days more cover closed ones.
+CONTEXT_TABLES: tuple[Table, ...] = (
+    NEWS,
+    MACRO_SERIES,
+    CORRELATIONS,
+    LIQUIDITY_REGIMES,
+    INTRADAY_FEATURES,
+    WEEKLY_PORTFOLIO,
+)
+# Ten sessions of news span three weeks at worst (2001-09), macro series 90 days; a few days more cover closed ones. A weekly
+# portfolio may be thirteen weeks old, and is remembered as long again after it went stale.
 _REACH = {
     NEWS.name: timedelta(days=28),
     MACRO_SERIES.name: timedelta(days=97),
+    WEEKLY_PORTFOLIO.name: timedelta(days=200),
 }
 
 
@@ -74,6 +84,7 @@ class Facts:
         correlations: Rows of CORRELATIONS of `session`.
         liquidity: By symbol, the row of LIQUIDITY_REGIMES of `session`.
         intraday: By symbol, the newest row of INTRADAY_FEATURES of the session that is being decided.
+        weekly: The newest portfolio of the weekly desk, stale or not.
     """
 
     as_of: datetime
@@ -86,6 +97,7 @@ class Facts:
     correlations: tuple[Row, ...] = ()
     liquidity: Mapping[str, Row] = field(default_factory=dict)
     intraday: Mapping[str, Row] = field(default_factory=dict)
+    weekly: Targets | None = None
 
 
 def numbers(row: Row, *columns: str) -> dict[str, float] | None:
@@ -113,6 +125,8 @@ class FactBook:
         self._news = NewsRows(frames.get(NEWS.name))
         self._macro = MacroRows(frames.get(MACRO_SERIES.name))
         self._intraday = IntradayRows(frames.get(INTRADAY_FEATURES.name))
+        wanted = frames.get(WEEKLY_PORTFOLIO.name)
+        self._weekly = Portfolios(wanted.rows(named=True) if wanted is not None else ())
 
     @classmethod
     def load(cls, lake: Lake, span: Span, *, as_of: datetime) -> FactBook:
@@ -144,6 +158,7 @@ class FactBook:
             correlations=tuple(self._correlations.known(session, as_of)),
             liquidity=self._liquidity.of(session, as_of),
             intraday=self._intraday.at(as_of),
+            weekly=self._weekly.at(as_of),
         )
 
     def has_intraday(self, day: date) -> bool:

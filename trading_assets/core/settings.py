@@ -20,6 +20,7 @@ StrategyName = Literal[
     "vwap_momentum",
     "correlation_convergence",
     "narrative_momentum",
+    "weekly_portfolio",
 ]
 Symbol = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.\-]{0,14}$")]
 PROJECT = Path(__file__).parents[2]

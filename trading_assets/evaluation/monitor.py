@@ -17,7 +17,6 @@ import polars as pl
 
 from trading_assets.core.learning import MonitorRules
 from trading_assets.core.parameters import SWITCHED_OFF, Parameters, Suggestion
-from trading_assets.core.tables import KNOWABLE_AT, SESSION, Column, Table
 from trading_assets.evaluation.study_replay import Market, replay
 from trading_assets.evaluation.suggestions import Moved
 from trading_assets.execution.tuning import MONITOR
@@ -25,30 +24,6 @@ from trading_assets.plans.model import TradePlan
 
 Word = Literal["on", "off", "switch off", "switch on", "off by the operator"]
 _PLACES = 6
-
-STRATEGY_STANDINGS = Table(
-    name="strategy_standings",
-    doc="How a strategy stands in a regime before the strategy monitor, after a session.",
-    key=("session", "strategy", "regime"),
-    columns=(
-        SESSION,
-        Column("strategy", "text", "The strategy."),
-        Column("regime", "text", "The symbol's regime when the trades were opened."),
-        Column(
-            "word",
-            "text",
-            "on, off, switch off, switch on, or off by the operator; a switch counts from the next session.",
-        ),
-        Column("trades", "count", "Trades in the window."),
-        Column("withheld", "count", "Those of them that were withheld and replayed."),
-        Column("since_switch", "count", "Trades opened since the last switch; all where there was none."),
-        Column("win_rate", "number", "Share of the window's trades that earned more than nothing.", nullable=True),
-        Column("net_pnl", "usd", "P&L of the window's trades after fees, USD."),
-        Column("reason", "text", "One sentence."),
-        KNOWABLE_AT,
-    ),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:

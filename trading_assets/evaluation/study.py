@@ -14,31 +14,10 @@ from typing import Any
 
 from trading_assets.core.learning import ProposalRules
 from trading_assets.core.parameters import BOUNDS, Parameters, Suggestion
-from trading_assets.core.tables import KNOWABLE_AT, SESSION, Column, Table
 from trading_assets.evaluation.proposals_counted import Counted, Move, admissible, counted, evidence_of
 from trading_assets.evaluation.study_replay import History
 
 _PLACES = 6
-
-PARAMETER_STUDY = Table(
-    name="parameter_study",
-    doc="One set of values that the monthly study tried on the closed trades of the months before.",
-    key=("session", "trial"),
-    columns=(
-        SESSION,
-        Column("trial", "text", "The values, as name=value, joined by a comma."),
-        Column("parameters", "text", "The parameters that were moved, joined by a comma."),
-        Column("tried", "count", "Trials of the study that enough trades spoke about."),
-        Column("trades", "count", "Trades that the values would have changed."),
-        Column("gain", "number", "Mean gain of those trades, USD.", nullable=True),
-        Column("low", "number", "Lower end of its interval at the level that all trials keep, USD.", nullable=True),
-        Column("high", "number", "Upper end of the interval, USD.", nullable=True),
-        Column("level", "number", "Level of the interval.", nullable=True),
-        Column("supported", "flag", "The whole interval lies above zero."),
-        KNOWABLE_AT,
-    ),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Study:

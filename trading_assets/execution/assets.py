@@ -39,9 +39,13 @@ _FLAT = "day_strategies_are_flat"
 
 
 class BacktestConfig(dg.Config):
-    """How a backtest begins: `fresh` opens a new book at the first session; otherwise the book of the session before goes on."""
+    """How a backtest begins: `fresh` opens a new book at the first session; otherwise the book of the session before goes on.
+
+    `as_desk` walks with the parameters that the desk had on each session instead of those of config/parameters.yaml.
+    """
 
     fresh: bool = False
+    as_desk: bool = False
 
 
 class DecideConfig(dg.Config):
@@ -80,7 +84,7 @@ def backtest_cycle() -> Sequence[Any]:
         """Walks the run's sessions in order and settles each; sessions done before a failure are kept."""
         from trading_assets.execution.lanes import BacktestWalk
 
-        with _lane(desk, BACKTEST, context) as lane:
+        with _lane(desk, BACKTEST, context, as_desk=config.as_desk) as lane:
             walk = BacktestWalk.begin(lane, span_of(context.partition_keys), fresh=config.fresh)
             try:
                 walk.walk()
@@ -104,13 +108,15 @@ def desk_cycle() -> Sequence[Any]:
         context: dg.AssetExecutionContext, config: DecideConfig, desk: DeskResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         """Decides the slot that is due now, or that of an event; anything else is refused with the reason."""
+        from resources.telemetry.deciding import traced_decision
         from trading_assets.execution.lanes import decide_due
 
         now = desk.clock().now()
         with _lane(desk, DESK, context) as lane:
             slot = _asked_for(desk, lane, list(context.partition_keys), config, now)
+            with traced_decision(lane, slot, run_id=context.run_id, instance=context.instance) as traced:
+                result, written = decide_due(traced, slot)
             desk.note_parameters(DESK)
-            result, written = decide_due(lane, slot)
         seen = {
             "slot": slot.label,
             "event": slot.cause or "none",
@@ -214,12 +220,14 @@ def flatness_assets(lane: str) -> Sequence[Any]:
 
 
 @contextmanager
-def _lane(desk: DeskResource, name: str, context: dg.AssetExecutionContext) -> "Iterator[Lane]":
+def _lane(
+    desk: DeskResource, name: str, context: dg.AssetExecutionContext, *, as_desk: bool = False
+) -> "Iterator[Lane]":
     """The lane with whom it asks: all questions of the run use the skills as they are at its start."""
     from trading_assets.execution.counsel import Counsel
     from trading_assets.execution.lanes import Lane
 
-    rules = desk.rules(name)
+    rules = desk.rules(name, as_desk=as_desk)
     budget_of = desk.budgets(name, run=context.run.tags.get(BACKFILL_TAG, context.run_id))
     with desk.reasoner() as reasoner, reasoner.cycle():
         counsel = Counsel(reasoner, lambda slot: budget_of(slot.session, slot.label), rules.agents.patience)

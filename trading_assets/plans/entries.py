@@ -65,7 +65,8 @@ def judged_ideas(
         if word is PLANNED:
             moving |= {leg.symbol for leg in idea}
             for leg, quantity in zip(idea, size.quantities, strict=True):
-                taken = taken.plus(leg.symbol, risk_per_share(leg) * quantity)
+                risk, value = risk_per_share(leg) * quantity, leg.entry * quantity
+                taken = taken.plus(leg.symbol, risk, strategy=leg.strategy, value=value)
         done.append(Judged(idea, said, size, word))
     return tuple(done)
 

@@ -9,7 +9,9 @@ from trading_assets.core.slots import Slot
 from trading_assets.plans import pairs
 from trading_assets.plans.portfolio import FOREIGN, Holding, Portfolio
 from trading_assets.plans.strategies import STRATEGIES
+from trading_assets.plans.strategies.weekly import unwanted
 from trading_assets.theses.model import Mind, Thesis
+from trading_assets.weekly.model import STRATEGY as WEEKLY
 
 TURNED: Mapping[str, str] = {"long": "trending_bear", "short": "trending_bull"}
 
@@ -40,7 +42,7 @@ def leaving(
     """
     over = {thesis.id: thesis for thesis in ended}
     reasons = {
-        symbol: flatten or _reason(holding, facts, mind, over, scaling)
+        symbol: flatten or _reason(slot, holding, facts, mind, over, scaling)
         for symbol, holding in sorted(portfolio.holdings.items())
         if symbol not in portfolio.exiting and (flatten or holding.strategy != FOREIGN)
     }
@@ -61,10 +63,12 @@ def thesis_of(holding: Holding, mind: Mind) -> Thesis | None:
     return mind.of(holding.symbol, holding.side)
 
 
-def _reason(holding: Holding, facts: Facts, mind: Mind, ended: Mapping[str, Thesis], scaling: Scaling) -> str | None:
+def _reason(
+    slot: Slot, holding: Holding, facts: Facts, mind: Mind, ended: Mapping[str, Thesis], scaling: Scaling
+) -> str | None:
     return (
         _thesis_reason(holding, mind, ended, scaling)
-        or _time_reason(holding)
+        or _time_reason(slot, holding, facts)
         or (None if holding.pair else _view_reason(holding, facts))
     )
 
@@ -81,7 +85,9 @@ def _thesis_reason(holding: Holding, mind: Mind, ended: Mapping[str, Thesis], sc
     return None
 
 
-def _time_reason(holding: Holding) -> str | None:
+def _time_reason(slot: Slot, holding: Holding, facts: Facts) -> str | None:
+    if holding.strategy == WEEKLY:
+        return unwanted(holding.symbol, holding.sessions_held, facts.weekly, slot.session.day)
     strategy = STRATEGIES.get(holding.strategy)
     if strategy is None:
         return f"no strategy is named {holding.strategy}"

@@ -51,7 +51,8 @@ def additions(context: Context, busy: Collection[str]) -> Iterator[TradePlan]:
         priced = _priced(context, holding, thesis)
         quantity = _quantity(context, holding, priced, taken) if priced else 0
         if priced and quantity:
-            taken = taken.plus(holding.symbol, priced.risk_per_share * quantity)
+            risk, value = priced.risk_per_share * quantity, priced.entry * quantity
+            taken = taken.plus(holding.symbol, risk, strategy=holding.strategy, value=value)
             yield _plan(context, holding, thesis, priced, quantity)
 
 
@@ -87,7 +88,10 @@ def _quantity(context: Context, holding: Holding, priced: _Priced, taken: Taken)
     room, limits = context.room, context.room.preferences
     fraction = Decimal(str(context.stance_fraction)) * Decimal(str(priced.liquidity.size_fraction))
     wanted = int((priced.wanted.quantity * fraction).to_integral_value(rounding=ROUND_FLOOR))
-    position = room.position - context.portfolio.committed(holding.symbol)
+    position = room.position(holding.strategy, holding.symbol) - context.portfolio.committed(holding.symbol)
+    share_left = room.share_left(holding.strategy, taken)
+    if share_left is not None:
+        position = min(position, share_left)
     risk = min(
         room.fraction(limits.risk_per_trade_fraction_max) - stop_risk(holding),
         room.risk_left([holding.symbol], taken),

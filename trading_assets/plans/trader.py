@@ -71,7 +71,8 @@ def make_plans(
         flatten: Why everything must be sold now (a halt); then nothing else is planned.
     """
     groups, tuned = {symbol: frozenset(others) for symbol, others in related.items()}, parameters or Parameters()
-    room = Room(portfolio, groups, preferences, tuned.position_fraction if parameters else 1.0)
+    wanted = tuned.position_fraction if parameters else 1.0
+    room = Room(portfolio, groups, preferences, wanted, facts.weekly)
     context = Context(slot, facts, mind, portfolio, room, stance, heard, agents, tuned)
     exits = _exits(context, ended, flatten)
     smaller, larger = _resized(context, exits)
@@ -138,7 +139,8 @@ def _taken(larger: Sequence[TradePlan]) -> Taken:
     taken = Taken()
     for plan in larger:
         if plan.risk_per_share is not None:
-            taken = taken.plus(plan.symbol, plan.risk_per_share * plan.quantity)
+            risk = plan.risk_per_share * plan.quantity
+            taken = taken.plus(plan.symbol, risk, strategy=plan.strategy, value=plan.notional)
     return taken
 
 

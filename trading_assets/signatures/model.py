@@ -45,7 +45,7 @@ VERDICTS = Table(
     key=("session", "plan_id", "signer"),
     columns=(
         SESSION,
-        Column("slot", "text", "Decision time, New York HH:MM."),
+        Column("slot", "text", "Decision time, New York HH:MM; HH:MM:SS for a look that an event caused."),
         Column("plan_id", "text", "The plan."),
         Column("plan_digest", "text", "sha256 of the plan that was judged."),
         Column("signer", "text", "risk_gate, fact_checker or double_checker."),

@@ -194,7 +194,7 @@ class Case(_Value):
     answer_key: str = ""
 
 
-_SLOT = Column("slot", "text", "Decision time, New York HH:MM.")
+_SLOT = Column("slot", "text", "Decision time, New York HH:MM; HH:MM:SS for a look that an event caused.")
 _THESIS = Column("thesis_id", "text", "The thesis.")
 
 THESES = Table(

@@ -1,13 +1,4 @@
-with account as (
-    select
-        account.*,
-        book.starting_cash_usd,
-        lag(equity_usd, 1, starting_cash_usd) over (order by session) as equity_usd_before
-    from {{ ref('stg_account') }} as account
-    cross join {{ ref('stg_book') }} as book
-),
-
-benchmark as (
+with benchmark as (
     select
         benchmark.session,
         benchmark.equity_usd as benchmark_equity_usd,
@@ -33,11 +24,29 @@ closed as (
     group by session
 ),
 
+held as (
+    select session, sum(abs(market_value_usd)) as gross_value_usd
+    from {{ ref('stg_positions') }}
+    group by session
+),
+
+traded as (
+    select
+        session,
+        sum(shortfall_usd) filter (where is_filled) as slippage_usd,
+        sum(decided_value_usd) filter (where is_filled and shortfall_usd is not null) as decided_value_usd,
+        sum(shortfall_usd) filter (where not is_filled) as unfilled_usd
+    from {{ ref('stg_slippage') }}
+    group by session
+),
+
 returns as (
     select
         account.*,
-        equity_usd - equity_usd_before as pnl_usd,
-        {{ ratio('equity_usd - equity_usd_before', 'equity_usd_before') }} as return_fraction,
+        {{ ratio('coalesce(gross_value_usd, 0)', 'equity_usd') }} as gross_exposure_fraction,
+        coalesce(slippage_usd, 0) as slippage_usd,
+        coalesce(decided_value_usd, 0) as decided_value_usd,
+        coalesce(unfilled_usd, 0) as unfilled_usd,
         {{ ratio('market_value_usd', 'equity_usd') }} as exposure_fraction,
         {{ ratio('traded_value_usd', 'equity_usd_before') }} as turnover_fraction,
         {{ drawdown('equity_usd', 'starting_cash_usd', '(order by session)') }} as drawdown_fraction,
@@ -54,9 +63,11 @@ returns as (
         r_multiples,
         r_multiple,
         sessions_held
-    from account
+    from {{ ref('stg_sessions') }} as account
     left join benchmark using (session)
     left join closed using (session)
+    left join held using (session)
+    left join traded using (session)
 ),
 
 to_date as (
@@ -87,13 +98,22 @@ to_date as (
         coalesce(sum(loss_usd) over so_far, 0) as loss_usd_to_date,
         sum(r_multiple) over so_far as r_multiple_to_date,
         sum(r_multiples) over so_far as r_multiples_to_date,
-        sum(sessions_held) over so_far as sessions_held_to_date
+        sum(sessions_held) over so_far as sessions_held_to_date,
+        sum(slippage_usd) over so_far as slippage_usd_to_date,
+        sum(decided_value_usd) over so_far as decided_value_usd_to_date,
+        sum(unfilled_usd) over so_far as unfilled_usd_to_date,
+        sum(model_cost_usd) over so_far as model_cost_usd_to_date,
+        sum(decided_slots) over so_far as decided_slots_to_date,
+        min(evidence) over so_far as evidence_least,
+        max(evidence) over so_far as evidence_most
     from returns
     window so_far as (order by session rows between unbounded preceding and current row)
 )
 
 select
     session,
+    evidence,
+    case when evidence_least = evidence_most then evidence_most else 'mixed' end as evidence_to_date,
     cast(equity_usd as decimal(18, 4)) as equity_usd,
     cast(cash_usd as decimal(18, 4)) as cash_usd,
     cast(market_value_usd as decimal(18, 4)) as market_value_usd,
@@ -112,6 +132,7 @@ select
     {{ annualised_ratio('returns', 'return_mean', 'downside_deviation') }} as sortino_ratio,
     exposure_fraction,
     exposure_fraction_mean,
+    gross_exposure_fraction,
     turnover_fraction,
     turnover_fraction_mean * {{ var('sessions_per_year') }} as turnover_fraction_annualised,
     {{ ratio('equity_usd - starting_cash_usd', 'market_value_usd_mean') }} as capital_efficiency_fraction,
@@ -119,6 +140,14 @@ select
     cast(fees_usd_to_date as decimal(18, 4)) as fees_usd_to_date,
     cast(dividends_usd as decimal(18, 4)) as dividends_usd,
     cast(dividends_usd_to_date as decimal(18, 4)) as dividends_usd_to_date,
+    cast(slippage_usd as decimal(18, 4)) as slippage_usd,
+    cast(slippage_usd_to_date as decimal(18, 4)) as slippage_usd_to_date,
+    {{ basis_points('slippage_usd_to_date', 'decided_value_usd_to_date') }} as slippage_bp_to_date,
+    cast(unfilled_usd_to_date as decimal(18, 4)) as unfilled_usd_to_date,
+    cast(model_cost_usd as double) as model_cost_usd,
+    cast(model_cost_usd_to_date as double) as model_cost_usd_to_date,
+    {{ ratio('model_cost_usd_to_date', 'decided_slots_to_date') }} as model_cost_usd_per_decision,
+    cast(fees_usd_to_date + slippage_usd_to_date + model_cost_usd_to_date as double) as cost_usd_to_date,
     positions,
     decisions,
     plans,

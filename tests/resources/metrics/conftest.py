@@ -12,18 +12,18 @@ from resources.metrics import (
 from tests.evaluation.books import (
     tiny,
 )
-from tests.resources.metrics.built import Lane, broken_book, built
+from tests.resources.metrics.built import Lane, broken_book, built, measured_of
 
 
 @pytest.fixture(scope="package")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all lanes of this folder, so that dbt parses the project once."""
+    """One folder for all lanes of this folder."""
     return tmp_path_factory.mktemp("lanes")
 
 
 @pytest.fixture(scope="package")
 def clean(target: Path) -> tuple[Lane, MetricsRun]:
-    return built(target, "clean", tiny())
+    return built(target, "clean", tiny(), **measured_of(tiny()))
 
 
 @pytest.fixture(scope="package")

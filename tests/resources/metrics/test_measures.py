@@ -17,22 +17,33 @@ from resources.metrics import (
 from tests.evaluation.books import (
     CASH,
     Book,
+    day,
     tiny,
+    trade_row,
+    trades,
     walk,
 )
-from tests.resources.metrics.built import Lane, built
+from tests.resources.metrics.built import Lane, built, measured_of
 from trading_assets.evaluation.summary import SESSIONS_PER_YEAR, Summary, records_by, summarise, summarise_equity
 
 
 def test_a_sound_book_passes_every_test_and_builds_every_model(clean: tuple[Lane, MetricsRun]) -> None:
     _, run = clean
     assert run.failed == ()
-    assert {model.status for model in run.models} == {"success"}
     assert {model.name: model.rows for model in run.models} == {
         "daily_metrics": 5,
         "trade_metrics": 3,
         "strategy_metrics": 2,
         "regime_metrics": 2,
+        "attribution": 16,
+        "attribution_daily": 39,
+        "execution_quality": 2,
+        "evidence_metrics": 4,
+        "stg_attribution": 39,
+        "stg_decisions": 5,
+        "stg_intervals": 19,
+        "stg_sessions": 5,
+        "stg_slippage": 6,
         "stg_account": 5,
         "stg_benchmark": 5,
         "stg_book": 1,
@@ -53,6 +64,15 @@ HAND: Mapping[str, Sequence[float | None]] = {
     "exposure_fraction": [0, 0, 1000 / 100100, 800 / 99900, 0],
     "turnover_fraction": [2200 / 100000, 1900 / 100200, 1000 / 100100, 0, 1200 / 99900],
     "capital_efficiency_fraction": [None, None, 100 / (1000 / 3), -100 / 450, 300 / 360],
+    "gross_exposure_fraction": [0, 0, 1000 / 100100, 800 / 99900, 0],
+    "slippage_usd": [0, 300, 0, 0, 0],
+    "slippage_usd_to_date": [0, 300, 300, 300, 300],
+    "slippage_bp_to_date": [0, 300 / 2400 * 10_000, 300 / 2400 * 10_000, 300 / 2400 * 10_000, 300 / 3600 * 10_000],
+    "unfilled_usd_to_date": [0, 0, 0, 0, 0],
+    "model_cost_usd": [0, 0, 0.01, 0, 0],
+    "model_cost_usd_to_date": [0, 0, 0.01, 0.01, 0.01],
+    "model_cost_usd_per_decision": [0, 0, 0.01 / 3, 0.01 / 4, 0.01 / 5],
+    "cost_usd_to_date": [2, 302, 303.01, 303.01, 304.01],
     "fees_usd": [2, 0, 1, 0, 1],
     "fees_usd_to_date": [2, 2, 3, 3, 4],
     "dividends_usd_to_date": [0, 5, 5, 5, 5],
@@ -101,6 +121,88 @@ def test_trades_carry_their_planned_risk_and_r_multiple(clean: tuple[Lane, Metri
     assert found["planned_risk_usd"].to_list() == [50, 50, 50]
     assert found["r_multiple"].to_list() == [4, -2, 4]
     assert found["is_win"].to_list() == [True, False, True]
+
+
+def test_a_session_says_what_it_rests_on_and_a_mixed_record_says_that_it_is_mixed(
+    clean: tuple[Lane, MetricsRun],
+) -> None:
+    daily = clean[0].read("daily_metrics")
+    assert daily["evidence"].to_list() == ["rules", "rules", "clean", "rules", "rules"]
+    assert daily["evidence_to_date"].to_list() == ["rules", "rules", "mixed", "mixed", "mixed"]
+
+
+def test_evidence_is_reported_apart_and_each_kind_has_its_row(clean: tuple[Lane, MetricsRun]) -> None:
+    kinds = clean[0].read("evidence_metrics").rows_by_key("evidence", named=True, unique=True)
+    assert kinds.keys() == {"rules", "clean", "unknown", "contaminated"}
+    told = ("decisions", "sessions", "trades", "wins", "session_pnl_usd", "pnl_usd", "model_cost_usd")
+    assert [float(kinds["rules"][name]) for name in told] == [4, 4, 2, 1, 300, 100, 0]
+    assert [float(kinds["clean"][name]) for name in told] == [1, 1, 1, 1, 0, 200, 0.01]
+    assert kinds["contaminated"]["win_rate_fraction"] is None
+    strategies = clean[0].read("strategy_metrics").rows_by_key("strategy", named=True, unique=True)
+    assert (strategies["pullback"]["trades_rules"], strategies["pullback"]["trades_clean"]) == (1, 1)
+
+
+def test_trades_carry_their_slot_evidence_and_thesis(clean: tuple[Lane, MetricsRun]) -> None:
+    found = clean[0].read("trade_metrics").sort("session")
+    assert found["evidence"].to_list() == ["rules", "rules", "clean"]
+    assert set(found["time_of_day"]) == {"09:30"}
+    assert set(found["thesis_author"]) == {"rules"}
+    assert found["thesis"][0].startswith("AAPL long ")
+
+
+def test_attribution_sums_what_each_name_got(clean: tuple[Lane, MetricsRun]) -> None:
+    """Shares 0.4, 0.4, -0.2 and 0.4 of +200, -100 and +200."""
+    personas = clean[0].read("attribution").filter(pl.col("dimension") == "persona")
+    rows = personas.rows_by_key("name", named=True, unique=True)
+    assert [float(rows["contrarian"][name]) for name in ("pnl_usd", "expectancy_usd", "share_sum")] == [
+        120,
+        40,
+        pytest.approx(1.2),
+    ]
+    assert (rows["momentum"]["wins"], rows["momentum"]["losses"], rows["contrarian"]["wins"]) == (1, 2, 2)
+    assert float(personas["pnl_usd"].sum()) == 300
+    daily = (
+        clean[0].read("attribution_daily").filter((pl.col("dimension") == "persona") & (pl.col("name") == "momentum"))
+    )
+    assert [float(each) for each in daily.sort("session")["pnl_usd_to_date"]] == [-40, -20, -60]
+
+
+def test_a_recent_record_is_that_of_the_last_thirty_trades(target: Path) -> None:
+    """Forty trades of one session each: ten lose 1 at first, thirty earn 1 later."""
+    book = walk(41)
+    numbers = range(1, 41)
+    shown = trades(*(trade_row(n, -1 if n <= 10 else 1, opened=day(n)) for n in numbers))
+    book = book.with_(trades=shown)
+    lane, _ = built(target, "recent", book, **measured_of(book))
+    row = lane.read("attribution").filter(pl.col("dimension") == "author").row(0, named=True)
+    assert (row["trades"], row["win_rate_fraction"], float(row["pnl_usd"])) == (40, 0.75, 20)
+    recent = ("trades_recent", "win_rate_fraction_recent", "pnl_usd_recent", "expectancy_usd_recent")
+    assert [float(row[name]) for name in recent] == [30, 1.0, 30, 1.0]
+
+
+def test_execution_quality_is_the_shortfall_of_its_fills(clean: tuple[Lane, MetricsRun]) -> None:
+    """Targets wanted 120 for ten shares three times and got 120, 90 and 120; what the entries decided on is not known."""
+    rows = clean[0].read("execution_quality").rows_by_key("role", named=True, unique=True)
+    target, entered = rows["target"], rows["entry"]
+    assert (target["fills"], float(target["slippage_usd"]), float(target["decided_value_usd"])) == (3, 300, 3600)
+    assert target["slippage_bp"] == pytest.approx(300 / 3600 * 10_000)
+    assert target["slippage_bp_worst"] == pytest.approx(2500)
+    assert float(target["implementation_shortfall_usd"]) == 300 + 2
+    assert (entered["fills"], entered["fills_unmeasured"], entered["slippage_bp"]) == (3, 3, None)
+
+
+def test_a_record_that_nobody_measured_is_unknown_and_says_so(target: Path) -> None:
+    lane, run = built(target, "unmeasured", tiny())
+    assert {check.name for check in run.failed} == {
+        "assert_every_trade_is_attributed",
+        "assert_every_fill_has_its_slippage",
+        "assert_every_decided_session_says_what_it_rests_on",
+    }
+    assert {check.severity for check in run.failed} == {"warn"}
+    assert set(lane.read("daily_metrics")["evidence"]) == {"unknown"}
+    assert set(lane.read("trade_metrics")["evidence"]) == {"unknown"}
+    kinds = lane.read("evidence_metrics").rows_by_key("evidence", named=True, unique=True)
+    assert (kinds["unknown"]["trades"], kinds["clean"]["trades"]) == (3, 0)
 
 
 def test_groups_of_trades_agree_with_the_pure_records(clean: tuple[Lane, MetricsRun]) -> None:
@@ -163,10 +265,12 @@ def test_failed_tests_keep_no_model_from_being_built(target: Path, broken: Mappi
 
 
 def test_an_empty_lane_builds_empty_models_and_passes(target: Path) -> None:
-    empty = Book(*(table.empty() for table in RAW_TABLES))
+    empty = Book(*(table.empty() for table in RAW_TABLES[:5]))
     lane, run = built(target, "empty", empty)
     assert run.failed == ()
     assert lane.read("daily_metrics").height == 0
+    assert lane.read("attribution").height == 0
+    assert lane.read("evidence_metrics")["trades"].sum() == 0
 
 
 # ---- agreement with the pure summary -------------------------------------------------------------------------------------------

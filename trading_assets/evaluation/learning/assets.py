@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from resources.desk import DESK, DeskResource
-from trading_assets.catalog import OWNERS, SINGLE_RUN, at_last_session, bullets, key_of, spec, stored
+from trading_assets.catalog import SINGLE_RUN, at_last_session, bullets, key_of, spec, stored
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.parameters import SWITCHED_OFF, effective_from
 from trading_assets.core.ports import Span
-from trading_assets.evaluation.monitor import STRATEGY_STANDINGS
-from trading_assets.evaluation.study import PARAMETER_STUDY
+from trading_assets.evaluation.learning.model import PARAMETER_PROPOSALS, PARAMETER_STUDY, STRATEGY_STANDINGS
 from trading_assets.execution.model import TRADES
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
-from trading_assets.partitions import SESSIONS, span_of
+from trading_assets.partitions import span_of
 from trading_assets.plans.model import TRADE_PLANS
 from trading_assets.signatures.model import VERDICTS
 from trading_assets.theses.assets import BACKFILL_TAG
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from trading_assets.core.parameters import Suggestion
     from trading_assets.evaluation.suggestions import Proposed
 
-PARAMETER_PROPOSALS = "parameter_proposals"
 _RECORD = (TRADES, TRADE_PLANS, VERDICTS)
 _FACTS = (DAILY_BARS, CORPORATE_ACTIONS)
 
@@ -72,14 +70,12 @@ def _standings() -> Any:
 def _proposals() -> Any:
     @dg.multi_asset(
         specs=[
-            dg.AssetSpec(
-                dg.AssetKey([DESK, PARAMETER_PROPOSALS]),
-                description="Moves of a parameter that the closed trades support: put to the operator, with the evidence.",
-                group_name=DESK,
+            spec(
+                PARAMETER_PROPOSALS,
+                lane=DESK,
+                group=DESK,
                 kinds={"python", "sqlite"},
-                owners=OWNERS,
                 deps=[key_of(TRADES, DESK), key_of(STRATEGY_STANDINGS, DESK), *(key_of(table) for table in _FACTS)],
-                partitions_def=SESSIONS,
             )
         ],
         name="desk_parameter_proposals",
@@ -103,7 +99,7 @@ def _proposals() -> Any:
         days_open = learning.proposal.days_open
         new = desk.proposals().propose(chosen, session=last, origin="optimizer", days_open=days_open, as_of=as_of)
         applied = _apply_unasked(desk, last, as_of) if learning.automatic else ()
-        at_last_session(context, dg.AssetKey([DESK, PARAMETER_PROPOSALS]), {"proposals": _lines(new)})
+        at_last_session(context, key_of(PARAMETER_PROPOSALS, DESK), {"proposals": _lines(new)})
         return dg.MaterializeResult(metadata={**told, "proposed": len(new), "applied": len(applied)})
 
     return parameter_proposals

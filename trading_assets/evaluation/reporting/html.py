@@ -32,7 +32,8 @@ th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right;v
 th{color:var(--soft);font-weight:600;border-bottom-width:2px;vertical-align:bottom}
 th.t,td.t{text-align:left}
 tbody tr:nth-child(even){background:var(--band)}
-figure{margin:.8rem 0;padding:.5rem;background:#fff;border:1px solid var(--line);border-radius:6px;display:inline-block;max-width:100%}
+figure{margin:.8rem 0;padding:.5rem;background:#fff;border:1px solid var(--line);border-radius:6px}
+figure{display:inline-block;max-width:100%}
 figure img{display:block;max-width:100%;height:auto}
 .missing{border-left:4px solid #D55E00;padding-left:.7rem}
 @page{size:auto;margin:12mm}
@@ -48,7 +49,8 @@ h1.behind{break-before:page;margin-top:0}
 h2{break-after:avoid}
 tr,figure,li{break-inside:avoid}
 figure{border:0;padding:0}
-figure img{max-width:145mm}
+figure img{max-width:135mm}
+#happened figure img{max-width:112mm}
 code{border:0;padding:0;background:none;font-weight:600}
 .grid{overflow:visible}
 }
@@ -87,7 +89,8 @@ def _part(part: Part) -> Iterator[str]:
 def _block(block: Block) -> Iterator[str]:
     match block:
         case Words(text=text, quiet=quiet):
-            yield f"<p{' class="quiet"' if quiet else ''}>{_text(text)}</p>\n"
+            kind = ' class="quiet"' if quiet else ""
+            yield f"<p{kind}>{_text(text)}</p>\n"
         case Bullets(lines=lines):
             yield "<ul>" + "".join(f"<li>{_line(line)}</li>" for line in lines) + "</ul>\n"
         case Grid():

@@ -3,11 +3,11 @@
 A table that cannot be read fails the parts that need it and no other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import polars as pl
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from trading_assets.execution.rules import Rules
 
+T = TypeVar("T")
 Kind = Literal["session", "week"]
 
 
@@ -74,16 +75,6 @@ class Happening:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class WeeklyLine:
-    """A symbol in the weekly desk's portfolio: the weights it had and is to have, fractions of its capital."""
-
-    symbol: str
-    weight: float
-    weight_before: float
-    reason: str
-
-
 def _nothing(*_: object) -> tuple[()]:
     return ()
 
@@ -97,16 +88,16 @@ class Told:
         mind: The newest mind as of the last session's close.
         close: The settled book of a session.
         proposals: Moves of parameters, open ones first; None for a book that proposes nothing.
+        decided: Session and slot of every decision of a span.
         happened: Halts, missed parts, failed runs and moved parameters of a span.
-        weekly: The weekly desk's newest portfolio of a span; None where it never worked.
     """
 
     gates: Callable[[Span], Sequence[GateRecord]] = _nothing
     mind: Callable[[], Mind | None] = lambda: None
     close: Callable[[], SessionClose | None] = lambda: None
     proposals: Callable[[], Sequence[ProposalLine]] | None = None
+    decided: Callable[[Span], Sequence[tuple[date, str]]] = _nothing
     happened: Callable[[Span], Sequence[Happening]] = _nothing
-    weekly: Callable[[Span], Sequence[WeeklyLine]] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,14 +120,19 @@ class Record:
     told: Told = field(default_factory=Told)
 
     @cached_property
-    def _kept(self) -> dict[str, pl.DataFrame]:
+    def _kept(self) -> dict[str, Any]:
         return {}
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What several parts need and only one has to make; a failure is kept for nobody."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: T = self._kept[name]
+        return found
 
     def read(self, table: Table) -> pl.DataFrame:
         """A lane's table to date."""
-        if table.name not in self._kept:
-            self._kept[table.name] = self.rows(table)
-        return self._kept[table.name]
+        return self.once(f"table {table.name}", lambda: self.rows(table))
 
     def within(self, table: Table) -> pl.DataFrame:
         """A lane's table, the period's sessions alone."""
@@ -167,5 +163,3 @@ class Record:
         """The newest settled session before the period and its equity, USD; the starting cash where there is none."""
         earlier = self.read(ACCOUNT).filter(pl.col("session") < self.period.first).sort("session").tail(1)
         return (earlier[0, "session"], earlier[0, "equity"]) if earlier.height else (None, self.starting_cash)
-
-

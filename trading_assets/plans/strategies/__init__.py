@@ -12,6 +12,8 @@ from trading_assets.plans.strategies.swing import (
     pullback,
     sector_rotation,
 )
+from trading_assets.plans.strategies.weekly import HOLDING_SESSIONS_MAX, weekly_portfolio
+from trading_assets.weekly.model import STRATEGY as WEEKLY
 
 __all__ = ["STRATEGIES", "Scene", "Setup", "Strategy", "acting", "acts"]
 
@@ -31,6 +33,7 @@ STRATEGIES: Mapping[str, Strategy] = {
             short_views=("trending_bear", "range", "mild_trend", "mixed"),
         ),
         Strategy("narrative_momentum", ("trending_bull", "range", "mild_trend", "mixed"), 10, narrative_momentum),
+        Strategy(WEEKLY, ("trending_bull", "range", "mild_trend", "mixed"), HOLDING_SESSIONS_MAX, weekly_portfolio),
     )
 }
 

@@ -1,0 +1,1 @@
+"""What a part of the day has to show for itself, and who asked for it."""

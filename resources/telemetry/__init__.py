@@ -1,0 +1,1 @@
+"""Traces and logs: what the processes of the desk did, when, and for which decision."""

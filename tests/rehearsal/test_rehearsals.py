@@ -1,0 +1,226 @@
+"""Days that are lived by the real processes: an ordinary one, an early close, and days on which something goes wrong.
+
+Each is the command itself, in a home of its own. The short one runs everywhere; the others take minutes and are marked slow.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from trading_assets.core.settings import PROJECT
+
+ORDINARY, HALF_DAY = "2023-06-26", "2023-07-03"
+WAIT_S = 900.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the command said: its exit code, its last line, its document."""
+
+    code: int
+    figures: Mapping[str, Any]
+    document: Mapping[str, Any]
+    said: str
+
+    def __getitem__(self, name: str) -> Any:
+        return self.figures[name]
+
+    @property
+    def words(self) -> list[str]:
+        """The timeline."""
+        return [f"{line['what']}: {line['words']}" for line in self.document["timeline"]]
+
+    @property
+    def broken(self) -> list[str]:
+        """Invariants that do not hold."""
+        return [each["invariant"] for each in self.document["verdicts"] if not each["holds"]]
+
+    @property
+    def is_well(self) -> bool:
+        """Every slot once, no violation, and the command says so."""
+        return (self.code, self["slots_missed"], self["slots_doubled"], self["violations"]) == (0, 0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An operator's home: the past that the first rehearsal of a day makes is there for the next."""
+    return tmp_path_factory.mktemp("operator")
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "desk.main", "rehearse", *options, "--json"]
+
+
+def environment(operator: Path) -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"DESK_CONFIG", "DESK_CLOCK", "DAGSTER_HOME"}
+    }
+    return {**kept, "DESK_HOME": str(operator)}
+
+
+def rehearse(operator: Path, *options: str) -> Told:
+    """Runs the command to its end."""
+    done = subprocess.run(
+        command(*options),
+        env=environment(operator),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.stdout.strip(), done.stderr[-2_000:]
+    figures = json.loads(done.stdout.splitlines()[-1])
+    document = json.loads((Path(figures["home"]) / "rehearsal.json").read_text())
+    return Told(done.returncode, figures, document, done.stderr)
+
+
+def living(home: Path) -> list[str]:
+    """Command lines of processes that work in a home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(home) in process.environ().get("DESK_HOME", "") and process.pid != os.getpid():
+                found.append(" ".join(process.cmdline()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def test_half_an_hour_of_a_day_is_lived_by_real_processes_without_a_violation(operator: Path) -> None:
+    told = rehearse(
+        operator, "--session", ORDINARY, "--speed", "120", "--start", "09:28", "--slots", "09:30", "--until", "10:10"
+    )
+    assert told.is_well, told.said[-3_000:]
+    assert (told["slots_due"], told["halts"]) == (1, 0)
+    assert told["orders"] >= 3 * told["plans"] > 0
+    assert told["fills"] >= told["plans"]
+    assert {"gateway", "watchdog", "daemon"} == told.document["processes"].keys()
+    assert living(operator / "rehearsals") == []
+    assert (Path(told["home"]) / "rehearsal.md").read_text().startswith(f"# Rehearsal of {ORDINARY}")
+    assert not (operator / "ledger").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_an_ordinary_day_has_each_of_its_parts_once_and_its_report(operator: Path) -> None:
+    told = rehearse(operator, "--session", ORDINARY, "--speed", "200", "--slots", "09:30,11:00,12:30,14:00")
+    assert told.is_well, told.said[-3_000:]
+    assert (told["slots_due"], told["parts_missed"]) == (4, 0)
+    assert any("report" in words and "success" in words for words in told.words)
+    assert any(words.startswith("settlement") for words in told.words)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_on_an_early_close_the_day_ends_with_it_and_no_slot_lies_after_it(operator: Path) -> None:
+    told = rehearse(operator, "--session", HALF_DAY, "--speed", "200", "--slots", "09:30,11:00,12:30,13:00,14:00,15:30")
+    assert told.is_well, told.said[-3_000:]
+    assert (told["slots_due"], told["parts_missed"]) == (3, 0)
+    assert {each["slot"] for each in told.document["decisions"] if len(each["slot"]) == 5} == {
+        "09:30",
+        "11:00",
+        "12:30",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_in_a_flash_crash_somebody_is_told_and_nothing_opens_any_more(operator: Path) -> None:
+    told = rehearse(
+        operator,
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30,10:30", "--until", "11:10"),
+        *("--fault", "flash-crash@10:05"),
+    )
+    assert told.is_well, told.said[-3_000:]
+    assert any("flash_crash" in words for words in told.words)
+    assert any(each["invariant"].startswith("expected of flash-crash") for each in told.document["verdicts"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_broker_that_is_gone_while_an_order_is_submitted_gets_it_once_or_never(operator: Path) -> None:
+    told = rehearse(
+        operator,
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30", "--until", "10:30"),
+        *("--fault", "broker-outage@submitting+300s"),
+    )
+    assert told.is_well, told.said[-3_000:]
+    assert [each["fault"] for each in told.document["faults"]] == [
+        "broker-outage while submitting for 5 s of the machine"
+    ]
+    assert any("SUBMITTING" in words for words in told.words)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.fault(101)
+def test_a_killed_daemon_doubles_nothing_and_what_it_slept_through_is_recorded_as_missed(operator: Path) -> None:
+    told = rehearse(
+        operator,
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--until", "12:50"),
+        *("--slots", "09:30,10:00,10:30,11:00,11:30,12:00", "--fault", "kill-daemon@09:55+60m"),
+    )
+    assert (told.code, told["slots_doubled"], told["violations"]) == (0, 0, 0), told.said[-3_000:]
+    decided = {each["slot"] for each in told.document["decisions"]}
+    assert {"09:30", "12:00"} <= decided
+    missed = {"09:30", "10:00", "10:30", "11:00", "11:30", "12:00"} - decided
+    assert missed
+    assert missed <= told.document["excused"].keys()
+    assert told["slots_missed"] == len(missed)
+    assert told.document["processes"]["daemon"]["starts"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_gateway_and_a_locked_ledger_lose_nothing(operator: Path) -> None:
+    told = rehearse(
+        operator,
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30,10:30", "--until", "11:20"),
+        *("--fault", "kill-gateway@09:45+300s", "--fault", "lock-ledger@10:10+5real"),
+    )
+    assert told.is_well, told.said[-3_000:]
+    assert told.document["processes"]["gateway"]["starts"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_daemon_that_never_comes_back_is_a_violation_and_the_command_says_so_with_its_exit_code(
+    operator: Path,
+) -> None:
+    """Nobody recorded the slot as missed: a day like that must not look well."""
+    told = rehearse(
+        operator,
+        *("--session", ORDINARY, "--speed", "120", "--start", "09:28", "--slots", "10:00", "--until", "10:40"),
+        *("--fault", "kill-daemon@09:40+300m", "--launcher", "stock"),
+    )
+    assert told.code == 1
+    assert "no slot missed" in told.broken
+    assert living(operator / "rehearsals") == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminated"])
+def test_an_interrupted_rehearsal_leaves_no_process_behind(operator: Path, number: signal.Signals) -> None:
+    options = ("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30", "--until", "12:00")
+    process = subprocess.Popen(
+        command(*options), env=environment(operator), cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    ends = time.monotonic() + WAIT_S
+    while time.monotonic() < ends and not any("gateway" in line for line in living(operator / "rehearsals")):
+        time.sleep(0.5)
+    time.sleep(5)
+    process.send_signal(number)
+    assert process.wait(120) != 0
+    assert living(operator / "rehearsals") == []
