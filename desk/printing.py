@@ -1,7 +1,7 @@
 """The report as PDF: printed by a browser that is already on the machine.
 
-The HTML is laid out by a browser anyway, so the same engine prints it, and the desk carries no second one. The page has no script and
-may load nothing; the browser gets a profile of its own, which is thrown away.
+The HTML is laid out by a browser anyway, so the same engine prints it, and the desk carries no second one. The page has no script
+and may load nothing; the browser gets a profile of its own, which is thrown away.
 """
 
 import os

@@ -12,14 +12,17 @@ import typer
 from desk.output import say
 from desk.rehearsing.crew import interrupted_by_signals
 from desk.rehearsing.home import PASTS, REHEARSALS, new_folder
+from desk.rehearsing.keeper import kept
 from desk.rehearsing.life import live
 from desk.rehearsing.plan import (
     LEAD,
+    SYMBOLS,
     BrokerChoice,
     Launcher,
     MarketName,
     Rehearsal,
     checked_speed,
+    checked_symbols,
     fault_of,
     instant_in,
 )
@@ -42,6 +45,7 @@ def run_rehearse(
     start: str = "",
     until: str = "",
     seed: int = 7,
+    symbols: int = SYMBOLS,
     home: Path | None = None,
     keep: bool = True,
     as_json: bool = False,
@@ -56,14 +60,17 @@ def run_rehearse(
         faults: See `fault_of`.
         start: New York time at which the clock begins; empty: before the morning's first part.
         until: New York time at which the day is ended; empty: when all of its parts have ended.
+        symbols: How many of the simulated market are traded.
         home: An empty folder; empty: the next one below DESK_HOME/rehearsals.
         keep: Whether the home stays; the report always does.
     """
     rehearsal = rehearsal_of(day, speed, market, files, broker, slots, faults, launcher, start, until, seed)
+    rehearsal = replace(rehearsal, symbols=checked_symbols(symbols))
     folder = new_folder(desk_home(), rehearsal, home)
     interrupted_by_signals()
     pasts = desk_home().root / REHEARSALS / PASTS
-    lived = live(rehearsal, folder, config_folder(), pasts, say)
+    with kept():
+        lived = live(rehearsal, folder, config_folder(), pasts, say)
     write(lived)
     if not keep:
         _forget(folder)

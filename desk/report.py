@@ -26,7 +26,7 @@ def run_report(
     pdf: bool = False,
     opens: bool = False,
 ) -> None:
-    """Makes the report of a session, or of the week that it lies in, from what is on record, even when the day's other assets failed.
+    """Makes the report of a session, or of the week that it lies in, even when the day's other assets failed.
 
     Args:
         session: A session, or any day of the week with `week`; None for the newest settled session.

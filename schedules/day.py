@@ -60,6 +60,7 @@ def _time_of(line: str) -> tuple[int, int]:
     job_name=PREMARKET,
     cron_schedule=_ticks("facts", "opinions"),
     execution_timezone="America/New_York",
+    tags={"desk/role": "asks"},
     description="Prepares the session before the open: missing facts first, then documents, briefs and debate.",
 )
 def premarket_schedule(
@@ -73,6 +74,7 @@ def premarket_schedule(
     job_name=DECIDE,
     cron_schedule=_ticks("slot"),
     execution_timezone="America/New_York",
+    tags={"desk/role": "asks"},
     description="Asks for each decision slot at its minute; decision_slots stands behind it.",
 )
 def slot_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource) -> list[dg.RunRequest] | dg.SkipReason:
@@ -84,6 +86,7 @@ def slot_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource) -> 
     job_name=POSTCLOSE,
     cron_schedule=_ticks("postclose"),
     execution_timezone="America/New_York",
+    tags={"desk/role": "asks"},
     description="Facts, fills and metrics of the session after its close, an early one as well; again where that failed.",
 )
 def postclose_schedule(
@@ -97,6 +100,7 @@ def postclose_schedule(
     job_name=ADAPT,
     cron_schedule=_ticks("review"),
     execution_timezone="America/New_York",
+    tags={"desk/role": "asks"},
     description="Asks for the hourly review while the exchange is open.",
 )
 def review_schedule(context: dg.ScheduleEvaluationContext, desk: DeskResource) -> list[dg.RunRequest] | dg.SkipReason:

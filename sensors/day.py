@@ -27,6 +27,7 @@ _NAMES = {PART_JOBS[name] for name in ASKED_HERE}
     jobs=[job for job in JOBS if job.name in _NAMES],
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "asks"},
     description="Asks for every part of the day that is due and that nobody asked for; records what was missed.",
 )
 def day_parts(context: dg.SensorEvaluationContext, desk: DeskResource) -> dg.SensorResult | dg.SkipReason:

@@ -27,6 +27,7 @@ _PAGE = 500
     job_name=DECIDE,
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "asks"},
     description="Asks for a look between the slots when something happened; what is done there only reduces.",
 )
 def bus_events(context: dg.SensorEvaluationContext, desk: DeskResource) -> dg.RunRequest | dg.SkipReason:

@@ -71,6 +71,7 @@ def failure_of(job: str, slot: str, session: str, errors: Sequence[str]) -> tupl
 
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "watches"},
     description="Tells of each run that failed: in the journal with its slot, on the bus, and so to the operator.",
 )
 def failed_runs(context: dg.RunFailureSensorContext, desk: DeskResource) -> None:
@@ -102,6 +103,7 @@ def tell_failure(context: dg.RunFailureSensorContext, desk: DeskResource) -> Non
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "watches"},
     description="Ends runs that hang: too long by the clock, or deciding a slot whose time is over.",
 )
 def hanging_runs(context: dg.SensorEvaluationContext, desk: DeskResource) -> dg.SkipReason:

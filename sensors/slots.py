@@ -35,6 +35,7 @@ _LOG = logging.getLogger("desk.sensors")
     job_name=DECIDE,
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "asks"},
     description="Asks for one decision run for each due slot of the session; out of hours it says why it waits.",
 )
 def decision_slots(context: dg.SensorEvaluationContext, desk: DeskResource) -> dg.RunRequest | dg.SkipReason:

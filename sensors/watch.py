@@ -30,6 +30,7 @@ _LOOK_BACK = 10
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "watches"},
     description="While a halt is open it says so and sees that its page is raised; only the operator lifts it.",
 )
 def open_halts(desk: DeskResource) -> dg.SkipReason:
@@ -99,6 +100,7 @@ def lasting(apart: Sequence[Apart], drift: Drift, *, at: datetime) -> tuple[Apar
 @dg.sensor(
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "watches"},
     description="Compares the book with the broker's newest snapshot and tells of a difference that lasts.",
 )
 def position_drift(context: dg.SensorEvaluationContext, desk: DeskResource) -> dg.SensorResult | dg.SkipReason:
@@ -181,6 +183,7 @@ def stale_before_open(
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.STOPPED,
+    tags={"desk/role": "watches"},
     description="Before the open: whether bars, features, regimes and opinions are of the session that today's slots need.",
 )
 def fresh_facts(desk: DeskResource) -> dg.SkipReason:

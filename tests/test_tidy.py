@@ -40,6 +40,8 @@ STARTED_BY_NAME = {
     "bench.watchdog",
     "bench.watchlist",
     "desk.main",
+    "desk.rehearsing.past",
+    "desk.rehearsing.switching",
     "resources.event_log",
     "resources.launching.queue",
     "resources.ledger.migrations.env",

@@ -15,6 +15,7 @@ from sensors.reports import report_after_failure, report_after_success  # noqa: 
 from sensors.runs import failed_runs, hanging_runs  # noqa: E402
 from sensors.slots import decision_slots  # noqa: E402
 from sensors.watch import fresh_facts, open_halts, position_drift  # noqa: E402
+from trading_assets.catalog import presented  # noqa: E402
 from trading_assets.evaluation.assets import evaluation_assets  # noqa: E402
 from trading_assets.evaluation.benchmarks.assets import benchmark_assets  # noqa: E402
 from trading_assets.evaluation.experiments.assets import experiment_assets  # noqa: E402
@@ -35,9 +36,19 @@ from trading_assets.regimes import checks as regime_checks  # noqa: E402
 from trading_assets.theses.assets import opinion_assets  # noqa: E402
 from trading_assets.watchlist import assets as watchlist  # noqa: E402
 from trading_assets.watchlist import checks as watchlist_checks  # noqa: E402
+from trading_assets.weekly import assets as weekly  # noqa: E402
+from trading_assets.weekly import checks as weekly_checks  # noqa: E402
 
-_FACTS = [market, documents, universe, features, regimes, watchlist]
-_CHECKS = [market_checks, document_checks, universe_checks, feature_checks, regime_checks, watchlist_checks]
+_FACTS = [market, documents, universe, features, regimes, watchlist, weekly]
+_CHECKS = [
+    market_checks,
+    document_checks,
+    universe_checks,
+    feature_checks,
+    regime_checks,
+    watchlist_checks,
+    weekly_checks,
+]
 _per_lane = [
     asset
     for lane in LANES
@@ -59,4 +70,4 @@ defs = dg.Definitions(
         *(failed_runs, hanging_runs, open_halts, position_drift, fresh_facts),
     ],
     resources={"desk": DeskResource()},
-)
+).map_asset_specs(func=presented)

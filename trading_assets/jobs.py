@@ -28,6 +28,7 @@ from trading_assets.market.universe.model import UNIVERSE, UNIVERSE_PAIRS
 from trading_assets.regimes.model import LIQUIDITY_REGIMES, REGIME_LABELS, REGIME_OPINIONS
 from trading_assets.theses.model import OPINIONS
 from trading_assets.watchlist.model import WATCHLIST
+from trading_assets.weekly.model import WEEKLY_TABLES
 
 INGEST = "ingest"
 INGEST_INTRADAY = "ingest_intraday"
@@ -39,6 +40,7 @@ REPORT = "report"
 ADAPT = "adapt"
 FLAT = "flatness"
 EVOLVE = "evolve"
+WEEKLY = "weekly"
 HOUSEKEEP = "housekeep"
 BACKTEST_RANGE = "backtest"
 
@@ -81,18 +83,31 @@ def _walked() -> list[dg.AssetKey]:
     return [*decided, *_evaluated(BACKTEST), dg.AssetKey([BACKTEST, REPORT_ASSET])]
 
 
-ingest = _job(INGEST, BARS, "Daily bars and corporate actions, with the second opinion where one is configured, gated.")
-ingest_intraday = _job(INGEST_INTRADAY, INTRADAY, "Intraday bars and quotes, gated, and their features.")
-ingest_documents = _job(INGEST_DOCUMENTS, DOCUMENTS, "News, filings and macro series, gated.")
+ingest = _job(
+    INGEST, BARS, "By hand: daily bars and corporate actions, with the second opinion where one is configured, gated."
+)
+ingest_intraday = _job(INGEST_INTRADAY, INTRADAY, "By hand: intraday bars and quotes, gated, and their features.")
+ingest_documents = _job(INGEST_DOCUMENTS, DOCUMENTS, "By hand: news, filings and macro series, gated.")
 premarket = _job(
     PREMARKET,
     [*FACTS, *(key_of(table, DESK) for table in OPINIONS)],
-    "Facts that are missing; then documents, briefs and the debate.",
+    "From 08:30 New York until the open: facts that are missing; then documents, briefs and the debate.",
 )
-decide = _job(DECIDE, [key_of(table, DESK) for table in DECIDED], "The decision slot that is due.")
+decide = _job(
+    DECIDE,
+    [key_of(table, DESK) for table in DECIDED],
+    "The decision slot that is due, or a look between slots after an event: theses, plans, votes, verdicts, orders.",
+)
 _learned = [key_of(table, DESK) for table in (STRATEGY_STANDINGS, EXPERIMENT_RESULTS, PARAMETER_PROPOSALS)]
 postclose = _job(
-    POSTCLOSE, [*FACTS, *_evaluated(DESK), *_learned], "The day's facts, fills and metrics, and what they teach."
+    POSTCLOSE,
+    [*FACTS, *_evaluated(DESK), *_learned],
+    "20 minutes after the close: the day's facts, fills and metrics, and what they teach.",
+)
+weekly = _job(
+    WEEKLY,
+    [*_keys(WEEKLY_TABLES), dg.AssetKey("weekly_report")],
+    "Screen, portfolio, results and report of the weekly desk.",
 )
 evolve = _job(EVOLVE, [key_of(PARAMETER_STUDY, DESK)], "Once a month: every bounded parameter on the months before.")
 report = _job(REPORT, [dg.AssetKey([DESK, REPORT_ASSET])], "The improvement report, whatever else went wrong.")
@@ -100,7 +115,11 @@ adapt = _job(ADAPT, [key_of(REVIEWS, DESK)], "The hourly review that is due; it 
 flatness = _job(
     FLAT, [key_of(FLATNESS, DESK)], "Right after the close: whether day strategies are flat, book and broker."
 )
-backtest = _job(BACKTEST_RANGE, [*FACTS, *_walked()], "Everything from bars to the report over a range.")
+backtest = _job(
+    BACKTEST_RANGE,
+    [*FACTS, *_keys(WEEKLY_TABLES), *_walked()],
+    "By hand: everything from bars to the report over a range of past sessions, in one run.",
+)
 
 
 @dg.op(
@@ -136,6 +155,7 @@ JOBS = (
     flatness,
     postclose,
     report,
+    weekly,
     evolve,
     housekeep,
     backtest,
@@ -150,6 +170,7 @@ PART_JOBS: Mapping[PartName, str] = {
     "postclose": POSTCLOSE,
     "report": REPORT,
     "flatness": FLAT,
+    "weekly": WEEKLY,
     "evolve": EVOLVE,
     "housekeep": HOUSEKEEP,
 }

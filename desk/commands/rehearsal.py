@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from desk.commands.options import DAY, Json, app
-from desk.rehearsing.plan import BrokerChoice, Launcher, MarketName
+from desk.rehearsing.plan import SYMBOLS, BrokerChoice, Launcher, MarketName
 
 PANEL = "The trading day"
 
@@ -29,6 +29,7 @@ def rehearse(  # noqa: PLR0917 - one for each option
     ] = "",
     until: Annotated[str, typer.Option(help="New York HH:MM; empty: until every part of the day has ended.")] = "",
     seed: Annotated[int, typer.Option(help="Which simulated market.")] = 7,
+    symbols: Annotated[int, typer.Option(help="How many of the simulated market are traded.")] = SYMBOLS,
     home: Annotated[Path | None, typer.Option(help="An empty folder; empty: one below DESK_HOME/rehearsals.")] = None,
     keep: Annotated[bool, typer.Option("--keep/--forget", help="Whether the home stays beside the report.")] = True,
     as_json: Json = False,
@@ -48,6 +49,7 @@ def rehearse(  # noqa: PLR0917 - one for each option
         start=start,
         until=until,
         seed=seed,
+        symbols=symbols,
         home=home,
         keep=keep,
         as_json=as_json,

@@ -62,11 +62,27 @@ def run(
 
 
 @app.command(rich_help_panel=PANEL)
+def weekly(session: Day = None, as_json: Json = False) -> None:
+    """The weekly desk's portfolio of a run day, made where it is missing, and what portfolios brought."""
+    from desk.weekly import run_weekly
+
+    run_weekly(day_of(session), as_json=as_json)
+
+
+@app.command(rich_help_panel=PANEL)
 def status(lane: Lane = "desk", as_json: Json = False) -> None:
-    """The book, its state, the last session and what is stored."""
+    """Halts, standing, money, positions, orders, the day's slots and parts, data, proposals, models and health, on one screen."""
     from desk.status import run_status
 
     run_status(lane, as_json=as_json)
+
+
+@app.command(rich_help_panel=PANEL)
+def watch(lane: Lane = "desk") -> None:
+    """The status live on one screen, every two seconds, with the newest messages; reads only, Ctrl-C ends it."""
+    from desk.watch import run_watch
+
+    run_watch(lane)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -101,6 +101,10 @@ class Player:
         """Whether nothing lasts any more."""
         return not self._ends
 
+    def ends_within(self, seconds: float) -> bool:
+        """Whether something that lasts is over in so many seconds of the machine."""
+        return any(each[0] <= time.monotonic() + seconds for each in self._ends)
+
     def _is_due(self, fault: Fault, now: datetime) -> bool:
         if fault.at is not None:
             return fault.at <= now

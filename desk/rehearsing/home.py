@@ -16,15 +16,14 @@ from typing import Any
 
 import yaml
 
-from desk.rehearsing.plan import Rehearsal
+from desk.rehearsing.keeper import mark
+from desk.rehearsing.plan import PAST_SESSIONS, Rehearsal
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.settings import PROJECT, Home
 from trading_assets.core.strict_yaml import StrictLoader
 
 REHEARSALS, PASTS = "rehearsals", "pasts"
-PAST_SESSIONS = 330
-SYMBOLS = 8
 _SOURCES = ("trading_assets", "resources", "simulation")
 _KEPT = ("lake", "ledger", "journal", "keys")
 _MAKE_S = 600.0
@@ -99,7 +98,7 @@ _CHANGES = {
 
 
 def simulated_instruments(rehearsal: Rehearsal) -> list[Mapping[str, str]]:
-    """The first eight of the simulated market that live through the whole past and are never halted for a day."""
+    """The first of the simulated market that live through the whole past and are never halted for a day."""
     from simulation.market import SimulatedMarket
 
     first = XNYS.previous(rehearsal.session.day, PAST_SESSIONS).day
@@ -108,7 +107,9 @@ def simulated_instruments(rehearsal: Rehearsal) -> list[Mapping[str, str]]:
         for one in SimulatedMarket(rehearsal.seed).cast()
         if one.first <= first and rehearsal.session.day <= one.last and not one.halts
     )
-    return [{"symbol": one.symbol, "sector": one.sector} for one, _ in zip(alive, range(SYMBOLS), strict=False)]
+    return [
+        {"symbol": one.symbol, "sector": one.sector} for one, _ in zip(alive, range(rehearsal.symbols), strict=False)
+    ]
 
 
 def environment(home: Path, config: Path, clock: str) -> Mapping[str, str]:
@@ -116,6 +117,7 @@ def environment(home: Path, config: Path, clock: str) -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if not _is_secret(name)}
     return {
         **kept,
+        **mark(),
         "DESK_HOME": str(home),
         "DESK_CONFIG": str(config),
         "DAGSTER_HOME": str(home / "dagster"),
@@ -124,13 +126,17 @@ def environment(home: Path, config: Path, clock: str) -> Mapping[str, str]:
 
 
 def bring_past(home: Path, config: Path, rehearsal: Rehearsal, pasts: Path) -> bool:
-    """Puts the past into the home, making it where no rehearsal has made it before; whether it was there."""
+    """Puts the past into the home, making it where no rehearsal has made it before; whether it was there.
+
+    For a clock that starts after the morning, what the analysts said in it belongs to the past.
+    """
     kept = pasts / _past_key(config, rehearsal)
     with _alone(kept):
         found = kept.exists()
         if not found:
-            made = kept.with_name(f"{kept.name}.{os.getpid()}")
-            _run_past(made, config, rehearsal, "make")
+            made = kept.with_name(f"{kept.name}.new")
+            shutil.rmtree(made, ignore_errors=True)
+            _run_past(made, config, rehearsal, "prepared" if rehearsal.prepared else "make")
             shutil.rmtree(made / "dagster", ignore_errors=True)
             made.rename(kept)
     for name in _KEPT:
@@ -141,18 +147,14 @@ def bring_past(home: Path, config: Path, rehearsal: Rehearsal, pasts: Path) -> b
 
 def crash(home: Path, config: Path, rehearsal: Rehearsal) -> None:
     """Puts the flash crash into the minutes of this home."""
-    _run_past(home, config, rehearsal, "crash")
+    at = rehearsal.crash.at if rehearsal.crash else None
+    if at is not None:
+        _run_past(home, config, rehearsal, "crash", at.isoformat())
 
 
-def prepare_morning(home: Path, config: Path, rehearsal: Rehearsal) -> None:
-    """What the analysts say in the morning, for a clock that starts after it."""
-    _run_past(home, config, rehearsal, "morning")
-
-
-def _run_past(home: Path, config: Path, rehearsal: Rehearsal, what: str) -> None:
+def _run_past(home: Path, config: Path, rehearsal: Rehearsal, what: str, detail: str = "") -> None:
     """In a process of its own: another home, another clock."""
-    crash_at = rehearsal.crash.at.isoformat() if rehearsal.crash and rehearsal.crash.at else ""
-    command = [sys.executable, "-m", "desk.rehearsing.past", what, rehearsal.session.key, crash_at]
+    command = [sys.executable, "-m", "desk.rehearsing.past", what, rehearsal.session.key, detail]
     clock = XNYS.session(XNYS.previous(rehearsal.session.day).day).close.astimezone(NEW_YORK)
     done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
         command,
@@ -172,7 +174,7 @@ def _run_past(home: Path, config: Path, rehearsal: Rehearsal, what: str) -> None
 
 def _past_key(config: Path, rehearsal: Rehearsal) -> str:
     """Names a past by everything that it follows from: market, day, settings and program."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{PAST_SESSIONS} {rehearsal.prepared}\n".encode())
     for name in ("settings", "documents", "universes", "watchlist", "agents"):
         path = config / f"{name}.yaml"
         told: Yaml = yaml.load(path.read_text(), Loader=StrictLoader) if path.exists() else {}  # noqa: S506

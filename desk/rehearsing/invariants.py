@@ -5,12 +5,12 @@ evidence, by name and with its reason; nothing else is.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from desk.rehearsing.seen import Evidence, Halt, Intent, Order, Sample
+from desk.rehearsing.seen import Evidence, Fill, Halt, Intent, Order, Sample
 
 TERMINAL = frozenset({"VETOED", "EXPIRED", "REJECTED", "FILLED", "CANCELLED", "ABANDONED"})
 RESTING = frozenset({"WORKING", "PARTIAL", "PENDING_CANCEL"})
@@ -143,12 +143,9 @@ def conserved(evidence: Evidence) -> Iterator[str]:
     """Cash and shares of the account follow from its executions, and the ledger's from the account's."""
     last = evidence.last
     if last is None:
+        yield from _settled_from_bars(evidence)
         return
-    cash, held = evidence.starting_cash, Counter[str]()
-    for fill in evidence.fills:
-        sign = 1 if fill.side == "buy" else -1
-        cash -= sign * fill.quantity * fill.price + fill.fee
-        held[fill.symbol] += sign * fill.quantity
+    cash, held = _left_by(evidence.fills, evidence.starting_cash)
     if abs(cash - last.cash) > CENT:
         yield f"the account holds {last.cash} USD; its executions leave {cash}"
     if _without_zeros(held) != _without_zeros(last.held):
@@ -369,6 +366,29 @@ def _limit(limits: Mapping[str, float], name: str) -> Decimal:
 
 def _price_of(order: Order, marks: Mapping[str, Decimal]) -> Decimal:
     return order.limit_price or order.stop_price or marks.get(order.symbol, Decimal(0))
+
+
+def _left_by(fills: Sequence[Fill], cash: Decimal) -> tuple[Decimal, Counter[str]]:
+    """Cash and shares after executions."""
+    held = Counter[str]()
+    for fill in fills:
+        sign = 1 if fill.side == "buy" else -1
+        cash -= sign * fill.quantity * fill.price + fill.fee
+        held[fill.symbol] += sign * fill.quantity
+    return cash, held
+
+
+def _settled_from_bars(evidence: Evidence) -> Iterator[str]:
+    """Without a broker the ledger is the account: its close follows from its fills."""
+    cash, held = _left_by(evidence.bar_fills, evidence.starting_cash)
+    if evidence.close is None:
+        if evidence.bar_fills:
+            yield "there are fills from bars, and the session was not settled"
+        return
+    if abs(cash - evidence.close.cash) > CENT:
+        yield f"the session was settled with {evidence.close.cash} USD; its fills leave {cash}"
+    if _without_zeros(held) != _without_zeros(evidence.close.held):
+        yield f"the session was settled with {_shown(evidence.close.held)}; its fills leave {_shown(held)}"
 
 
 def _settled(evidence: Evidence, last: Sample) -> Iterator[str]:

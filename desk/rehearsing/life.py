@@ -117,8 +117,6 @@ def live(rehearsal: Rehearsal, folder: Path, source: Path, pasts: Path, tell: Ca
         known = homes.bring_past(home.root, config, rehearsal, pasts)
     if rehearsal.crash is not None:
         homes.crash(home.root, config, rehearsal)
-    if rehearsal.prepared:
-        homes.prepare_morning(home.root, config, rehearsal)
     prepared_s = time.monotonic() - begun
     tell(f"the home is {home.root}; its past was {'there' if known else 'made'}, {prepared_s:.0f} s")
     boot_s = min(BOOT_S_MAX, max(BOOT_S_MIN, BOOTS * switching.seconds))
@@ -228,7 +226,7 @@ def _release(stage: Stage) -> None:
 
 
 class _Ending:
-    """When the day is over: after its last instant, as soon as every part of it has ended and no fault lasts."""
+    """When the day is over: after its last instant, when every part has ended and no fault lasts, or nobody is left to end one."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -242,8 +240,9 @@ class _Ending:
         stage, now = self._stage, self._stage.clock.now()
         if now < self._last:
             return False
-        late = stage.rehearsal.machine(now - self._last) > EVENING_S
-        return late or (stage.player.is_over and self._all_ended())
+        left_s = EVENING_S - stage.rehearsal.machine(now - self._last)
+        hopeless = not stage.crew.is_alive(DAEMON) and not stage.player.ends_within(left_s)
+        return left_s < 0 or hopeless or (stage.player.is_over and self._all_ended())
 
     def _all_ended(self) -> bool:
         try:
@@ -316,6 +315,8 @@ def _evidence(stage: Stage, left: Sequence[int]) -> Evidence:
         orders=account.orders() if has_broker else (),
         fills=account.fills() if has_broker else (),
         samples=_samples(stage, account) if has_broker else (),
+        bar_orders=0 if has_broker else ledger.bar_orders(),
+        bar_fills=() if has_broker else ledger.bar_fills(),
         close=ledger.close(),
         journaled=ledger.journaled(),
         missed_in_words=ledger.missed_in_words(),

@@ -1,4 +1,6 @@
-"""`python -m desk.rehearsing.past make|crash|morning SESSION [CRASH]`: facts of a rehearsal's home, in a process of their own.
+"""`python -m desk.rehearsing.past make|prepared|crash SESSION CRASH`: facts of a rehearsal's home, in a process of their own.
+
+`prepared` makes the past and the morning; a crash needs the instant at which it begins.
 
 It works in the home, the configuration and the clock that its environment names, as every other process of the rehearsal does.
 """
@@ -10,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from desk.output import finish
-from desk.rehearsing.home import PAST_SESSIONS
+from desk.rehearsing.plan import PAST_SESSIONS
 from desk.runner import run_job
 from resources.clock import VARIABLE
 from resources.desk import DESK, DeskResource
@@ -31,7 +33,7 @@ CRASH_MINUTES, REBOUND_MINUTES = 1, 20
 """From the first fall to the bottom, and from there back to where the prices would have been."""
 
 
-def make(session: Session, _: datetime | None) -> None:
+def make(session: Session, _: str) -> None:
     """Bars, features and regimes up to the session before; the day's minutes, which nobody sees before their time."""
     before = XNYS.previous(session.day).day
     span = Span(XNYS.previous(session.day, PAST_SESSIONS).day, before)
@@ -42,14 +44,12 @@ def make(session: Session, _: datetime | None) -> None:
         _minutes(session)
 
 
-def crash(session: Session, at: datetime | None) -> None:
+def crash(session: Session, instant: str) -> None:
     """Every second symbol and one more falls within a minute and comes back within twenty; its minutes are judged anew."""
-    if at is None:
-        raise ConfigurationError("a crash needs a moment", hint="past crash SESSION INSTANT")
     from trading_assets.market.checks import recorded
     from trading_assets.market.quality import judge_intraday
 
-    desk, span = DeskResource(), _one(session)
+    desk, span, at = DeskResource(), _one(session), datetime.fromisoformat(instant)
     lake = desk.lake()
     minutes = lake.read(INTRADAY_BARS, as_of=session.close, first=session.day, last=session.day)
     fallen = crashed(minutes, at)
@@ -59,8 +59,9 @@ def crash(session: Session, at: datetime | None) -> None:
     _at(session.close, lambda: finish(run_job(INGEST_INTRADAY, span, selection=features, label="features")))
 
 
-def morning(session: Session, _: datetime | None) -> None:
-    """Documents and opinions, as the desk would have made them before the open."""
+def prepared(session: Session, _: str) -> None:
+    """The past, then documents and opinions as the desk would have made them before the open."""
+    make(session, "")
     opinions = [key_of(table, DESK) for table in OPINIONS]
     early = session.open - timedelta(minutes=45)
     _at(early, lambda: finish(run_job(PREMARKET, _one(session), selection=[*DOCUMENTS, *opinions], label="opinions")))
@@ -120,15 +121,14 @@ def _one(session: Session) -> Span:
     return Span(session.day, session.day)
 
 
-_WORK: Mapping[str, Callable[[Session, datetime | None], None]] = {"make": make, "crash": crash, "morning": morning}
+_WORK: Mapping[str, Callable[[Session, str], None]] = {"make": make, "prepared": prepared, "crash": crash}
 
 
 def main(arguments: list[str]) -> int:
     """Exit code 0, or 2 with a sentence."""
-    what, day, *rest = arguments
+    what, day, detail = arguments
     try:
-        at = datetime.fromisoformat(rest[0]) if rest and rest[0] else None
-        _WORK[what](XNYS.session(date.fromisoformat(day)), at)
+        _WORK[what](XNYS.session(date.fromisoformat(day)), detail)
     except DeskError as failure:
         sys.stderr.write(f"{failure}\n")
         return 2

@@ -17,6 +17,8 @@ FAULTS: tuple[FaultName, ...] = get_args(FaultName)
 Moment = Literal["submitting", "deciding"]
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 SPEED_MAX = 400.0
+SYMBOLS, PAST_SESSIONS = 8, 330
+"""Symbols of the simulated market, and sessions of bars before the day: before 266 of them no regime is known."""
 ROOM_S = 75.0
 """Of the machine: so long a morning takes, from its first part to the open."""
 LEAD = timedelta(minutes=5)
@@ -60,6 +62,7 @@ class Rehearsal:
         begins: The desk's instant at which the clock starts to run, UTC.
         prepared: Whether the morning is prepared beforehand, for a clock that starts too late for it.
         until: The desk's instant at which the day is over whatever is left; None: when every part of it has ended.
+        symbols: How many of the simulated market are traded.
     """
 
     session: Session
@@ -74,6 +77,7 @@ class Rehearsal:
     prepared: bool
     until: datetime | None
     seed: int = 7
+    symbols: int = SYMBOLS
 
     @property
     def crash(self) -> Fault | None:
@@ -99,6 +103,13 @@ def checked_speed(speed: float) -> float:
     if not 1 <= speed <= SPEED_MAX:
         raise PermanentFailure("a day cannot be rehearsed at this speed", value=speed, bound=f"1 to {SPEED_MAX:g}")
     return speed
+
+
+def checked_symbols(symbols: int) -> int:
+    """How many symbols are traded, or PermanentFailure with the bound."""
+    if not 1 <= symbols <= SYMBOLS:
+        raise PermanentFailure("a day cannot be rehearsed with so many symbols", value=symbols, bound=f"1 to {SYMBOLS}")
+    return symbols
 
 
 def fault_of(text: str, session: Session, speed: float) -> Fault:

@@ -97,6 +97,22 @@ class Ledger:
             rows = raw.execute(sql, (BOOK,)).fetchall()
         return tuple(Booked(r[0], r[1], r[2], r[3], Decimal(r[4]), Decimal(r[5]), _instant(r[6])) for r in rows)
 
+    def bar_orders(self) -> int:
+        """How many orders of the session are filled from bars."""
+        sql = "SELECT count(*) FROM orders WHERE book = ? AND session = ?"
+        with _reading(self._path) as raw:
+            return int(raw.execute(sql, (BOOK, self._day)).fetchone()[0])
+
+    def bar_fills(self) -> tuple[Fill, ...]:
+        """Every fill of the session from bars."""
+        sql = """SELECT id, intent_id, symbol, side, quantity, price, fee, at FROM fills
+            WHERE book = ? AND session = ? ORDER BY seq"""
+        with _reading(self._path) as raw:
+            rows = raw.execute(sql, (BOOK, self._day)).fetchall()
+        return tuple(
+            Fill(r[0], 0, f"D1:{r[1]}", r[2], r[3], r[4], _usd(r[5]), _usd(r[6]), _instant(r[7])) for r in rows
+        )
+
     def halts(self) -> tuple[Halt, ...]:
         """Every halt, and when it was lifted."""
         with _reading(self._path) as raw:

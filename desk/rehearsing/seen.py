@@ -192,6 +192,7 @@ class Evidence:
         late_rows: Rows of the session's decisions that were knowable only after them, in words.
         alive: Processes that could not be ended.
         proof: What the proof of the ledger finds wrong.
+        bar_orders: Orders that the ledger fills from bars, without a broker; `bar_fills`: what became of them.
     """
 
     due: tuple[str, ...]
@@ -214,6 +215,8 @@ class Evidence:
     orders: tuple[Order, ...] = ()
     fills: tuple[Fill, ...] = ()
     samples: tuple[Sample, ...] = ()
+    bar_orders: int = 0
+    bar_fills: tuple[Fill, ...] = ()
     close: Close | None = None
     journaled: frozenset[str] = frozenset()
     missed_in_words: frozenset[str] = frozenset()

@@ -19,7 +19,18 @@ from resources.ledger import schema as t
 from resources.ledger.dispatch_changes import Applying, adopt_balance
 from resources.ledger.dispatch_counting import read_counters, read_equity, write_snapshot
 from resources.ledger.dispatch_executions import Executions
-from resources.ledger.dispatch_reacting import LegsOf, Mark, leg_row, mark_of, new_order_text, standing_of, submitted
+from resources.ledger.dispatch_reacting import (
+    INSERT_LEGS,
+    SUBMISSION,
+    LegsOf,
+    Mark,
+    leg_row,
+    mark_of,
+    new_order_text,
+    standing_of,
+    submission,
+    submitted,
+)
 from resources.ledger.dispatch_reductions import Made, insert_orders, make_reduction
 from resources.ledger.dispatch_rows import CONTRACT
 from resources.ledger.dispatch_states import (
@@ -27,7 +38,6 @@ from resources.ledger.dispatch_states import (
     add_halt,
     begin,
     history,
-    lease_name,
     move,
     moved,
     open_halts,
@@ -159,8 +169,8 @@ class SqlDispatch:
         with self._writing() as work:
             for intent_id in intent_ids:
                 standing(work, intent_id)
-                values = {"sent_at": instant_text(as_of), "sent_bytes": total_bytes}
-                work.connection.execute(t.INTENT_STATES.update().where(_S.intent_id == intent_id).values(values))
+            values = {"sent_at": instant_text(as_of), "sent_bytes": total_bytes}
+            work.connection.execute(t.INTENT_STATES.update().where(_S.intent_id.in_(intent_ids)).values(values))
 
     def reduce(self, reduction: Reduction, contract: Contract, *, token: int, as_of: datetime) -> str | None:
         """See the port. Its first order's key is the id, a dash and the role."""
@@ -347,20 +357,10 @@ class SqlDispatch:
         planned: AbstractSet[str] | None = None,
     ) -> list[dict[str, Any]]:
         """To SUBMITTING; the rows of its legs."""
-        if work.connection.execute(self._submission(row.intent_id, token, as_of)).rowcount != 1:
+        if work.connection.execute(SUBMISSION, submission(self._book, row.intent_id, token, as_of)).rowcount != 1:
             self._say_why_not(work, row, token, as_of)
         moved(work, row, "SUBMITTING", token=token, as_of=as_of)
         return self._hand_over(work, row, legs, token, as_of, planned=planned)
-
-    def _submission(self, intent_id: str, token: int, as_of: datetime) -> sa.Update:
-        """The one update after which orders may be on the wire."""
-        now, leases = instant_text(as_of), t.LEASES.c
-        holds = sa.exists().where(leases.name == lease_name(self._book), leases.token == token, leases.until > now)
-        answered = sa.select(t.ACKNOWLEDGEMENTS.c.halt_id)
-        halted = sa.exists().where(t.HALTS.c.book == self._book, t.HALTS.c.id.not_in(answered))
-        ready = (_S.intent_id == intent_id) & (_S.book == self._book) & (_S.state == "INTENT")
-        values = {"state": "SUBMITTING", "why": "", "token": token, "submitted_at": now, "at": now}
-        return t.INTENT_STATES.update().where(ready, holds, sa.not_(_S.opens) | ~halted).values(values)
 
     def _say_why_not(self, work: Work, row: Any, token: int, as_of: datetime) -> None:
         require_token(work, token, as_of=as_of)
@@ -396,7 +396,7 @@ class SqlDispatch:
         texts = [new_order_text(row.intent_id, leg, as_of) for leg in legs if leg.request.key not in planned]
         new = insert_orders(work, row.intent_id, row.session, texts)
         rows = [leg_row(self._book, self._client_id, row.intent_id, leg, token, as_of) for leg in legs]
-        work.connection.execute(t.LEGS.insert(), rows)
+        work.connection.execute(INSERT_LEGS, rows)
         told: list[Json] = [{n: each[n] for n in ("key", "role", "order_id", "client_id", "quantity")} for each in rows]
         subject = subject_of(row)
         work.entries.append(tell.handed_over_entry(subject, row.intent_id, told, new, token=token, at=as_of))

@@ -40,6 +40,10 @@ from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.money import usd
 
 _L, _S, _P, _A = t.LEGS.c, t.INTENT_STATES.c, t.PERM_IDS.c, t.ADOPTIONS.c
+# Statements are made once: making one costs more than running it.
+_LEG = sa.select(t.LEGS).where(_L.key == sa.bindparam("leg"), _L.book == sa.bindparam("of_book"))
+_SET_LEG = t.LEGS.update().where(_L.key == sa.bindparam("leg"))
+_ANYWHERE = STANDING.where(_S.intent_id == sa.bindparam("intent"))
 # What an order that has ended may still turn out to be; one that was proven absent may turn up.
 _AFTER_END: Mapping[LegState, frozenset[LegState]] = {
     "filled": frozenset(),
@@ -97,7 +101,7 @@ class Applying:
         if passed or change.state not in _AFTER_END.get(row.state, frozenset({change.state})):
             return named
         values = {"state": change.state, "why": words(change.why), "at": instant_text(self.as_of)}
-        self.work.connection.execute(t.LEGS.update().where(_L.key == change.key).values(values))
+        self.work.connection.execute(_SET_LEG, {**values, "leg": change.key})
         return True
 
     def _name(self, leg: Any, perm_id: int) -> bool:
@@ -125,7 +129,7 @@ class Applying:
         return self.work.connection.execute(new).rowcount == 1
 
     def _leg_row(self, key: str) -> Any:
-        row = self.work.connection.execute(sa.select(t.LEGS).where(_L.key == key, _L.book == self.work.book)).first()
+        row = self.work.connection.execute(_LEG, {"leg": key, "of_book": self.work.book}).first()
         if row is None:
             raise PermanentFailure(f"book {self.work.book} has handed no such order to a broker", value=key)
         return row
@@ -196,7 +200,7 @@ class Applying:
         return add_halt(self.work, cause, as_of=self.as_of)
 
     def _subject(self, intent_id: str, symbol: str) -> tell.Subject:
-        row = self.work.connection.execute(STANDING.where(_S.intent_id == intent_id)).first() if intent_id else None
+        row = self.work.connection.execute(_ANYWHERE, {"intent": intent_id}).first() if intent_id else None
         return subject_of(row) if row is not None else tell.Subject(self.work.book, symbol)
 
 

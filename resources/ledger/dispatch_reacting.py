@@ -17,6 +17,7 @@ from resources.ledger import schema as t
 from resources.ledger.dispatch_reading import tracked_of
 from resources.ledger.dispatch_reductions import Made, order_text
 from resources.ledger.dispatch_rows import OPEN_LEGS, leg_of
+from resources.ledger.dispatch_states import lease_name
 from resources.ledger.text import instant_text
 from trading_assets.broker.lifecycle import IntentState, Tracked
 from trading_assets.core.journal import Json
@@ -35,6 +36,22 @@ _MARK = sa.select(
     sa.func.sum(_L.client_id),
 ).where(_OTHERS)
 Mark = tuple[int | None, ...]
+INSERT_LEGS = t.LEGS.insert()
+_S, _LEASES = t.INTENT_STATES.c, t.LEASES.c
+_HOLDS = sa.exists().where(
+    _LEASES.name == sa.bindparam("lease"), _LEASES.token == sa.bindparam("held"), _LEASES.until > sa.bindparam("now")
+)
+_HALTED = sa.exists().where(
+    t.HALTS.c.book == sa.bindparam("of_book"), t.HALTS.c.id.not_in(sa.select(t.ACKNOWLEDGEMENTS.c.halt_id))
+)
+SUBMISSION = t.INTENT_STATES.update().where(
+    _S.intent_id == sa.bindparam("intent"),
+    _S.book == sa.bindparam("of_book"),
+    _S.state == "INTENT",
+    _HOLDS,
+    sa.not_(_S.opens) | ~_HALTED,
+)
+"""The one update after which orders may be on the wire."""
 
 
 def mark_of(connection: sa.Connection, book: str, client_id: int) -> Mark:
@@ -45,6 +62,13 @@ def mark_of(connection: sa.Connection, book: str, client_id: int) -> Mark:
     """
     row = connection.execute(_MARK, {"book": book, "client_id": client_id}).one()
     return tuple(None if value is None else int(value) for value in row)
+
+
+def submission(book: str, intent_id: str, token: int, as_of: datetime) -> dict[str, Any]:
+    """What `SUBMISSION` is executed with."""
+    now = instant_text(as_of)
+    values = {"state": "SUBMITTING", "why": "", "token": token, "submitted_at": now, "at": now}
+    return {**values, "intent": intent_id, "of_book": book, "lease": lease_name(book), "held": token, "now": now}
 
 
 @dataclass(frozen=True, slots=True)

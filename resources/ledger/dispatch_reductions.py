@@ -29,6 +29,15 @@ QUANTITY_MAX = 1_000_000
 # What a leg's role is called by orders that know only those of a decision.
 ORDER_ROLES: Mapping[LegRole, str] = {"flatten": "exit", "protect": "stop"}
 _I, _E, _A = t.INTENTS.c, t.EXECUTIONS.c, t.ADOPTIONS.c
+# Statements are made once: making one costs more than running it.
+_BOOK: sa.BindParameter[str] = sa.bindparam("book")
+_SYMBOL: sa.BindParameter[str] = sa.bindparam("symbol")
+_SAME = sa.select(_I.id).where(
+    _I.book == _BOOK, _I.symbol == _SYMBOL, _I.strategy == STRATEGY, _I.slot == sa.bindparam("slot")
+)
+_EXECUTED = sa.select(_E.price).where(_E.book == _BOOK, _E.symbol == _SYMBOL).order_by(_E.seq.desc()).limit(1)
+_ADOPTED = sa.select(_A.average_cost).where(_A.book == _BOOK, _A.symbol == _SYMBOL).order_by(_A.seq.desc()).limit(1)
+_INSERT_INTENT, _INSERT_ORDER = t.INTENTS.insert(), t.ORDERS.insert()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +85,7 @@ def make_reduction(
         raise PermanentFailure("what the gateway does by itself never opens a position", value=role)
     if not 0 < quantity <= QUANTITY_MAX:
         raise PermanentFailure("a reduction needs shares", value=quantity, bound=f"1 to {QUANTITY_MAX}")
-    same = (_I.book == work.book) & (_I.symbol == symbol) & (_I.strategy == STRATEGY) & (_I.slot == key)
-    if work.connection.execute(sa.select(_I.id).where(same)).first() is not None:
+    if work.connection.execute(_SAME, {"book": work.book, "symbol": symbol, "slot": key}).first() is not None:
         return None
     price = last_price(work.connection, work.book, symbol)
     plan = _plan(key, symbol, quantity, price, is_short=is_short, cause=cause, as_of=as_of)
@@ -93,10 +101,8 @@ def make_reduction(
 
 def last_price(connection: sa.Connection, book: str, symbol: str) -> Decimal:
     """The newest price of a symbol that the ledger has heard of, USD; a tick where it has heard of none."""
-    executed = sa.select(_E.price).where(_E.book == book, _E.symbol == symbol).order_by(_E.seq.desc()).limit(1)
-    adopted = sa.select(_A.average_cost).where(_A.book == book, _A.symbol == symbol).order_by(_A.seq.desc()).limit(1)
-    for query in (executed, adopted):
-        told = connection.execute(query).scalar()
+    for query in (_EXECUTED, _ADOPTED):
+        told = connection.execute(query, {"book": book, "symbol": symbol}).scalar()
         price = to_tick(Decimal(told)) if told is not None else Decimal(0)
         if price > 0:
             return price
@@ -188,7 +194,7 @@ def _store(work: Work, made: Made, plan: dict[str, Any], plan_id: str, order: st
         "verdict": canonical(verdict),
         "limits_hash": "",
     }
-    work.connection.execute(t.INTENTS.insert(), row)
+    work.connection.execute(_INSERT_INTENT, row)
     body: dict[str, Any] = {
         "intent_id": made.id,
         "slot": made.slot,
@@ -212,7 +218,7 @@ def insert_orders(work: Work, intent_id: str, session: date, texts: Sequence[str
     for text in texts:
         placed: dict[str, Json] = json.loads(text)
         row = {"id": placed["id"], "book": work.book, "intent_id": intent_id, "session": session, "placed": text}
-        work.connection.execute(t.ORDERS.insert(), row)
+        work.connection.execute(_INSERT_ORDER, row)
         told.append({"placed": placed, "sha256": sha256(text)})
     return told
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,10 @@ _S = t.INTENT_STATES.c
 STANDING = sa.select(t.INTENT_STATES, t.INTENTS.c.symbol, t.INTENTS.c.session, t.INTENTS.c.slot).join(
     t.INTENTS, t.INTENTS.c.id == _S.intent_id
 )
+# Statements are made once: making one costs more than running it.
+_STANDING_OF = STANDING.where(_S.intent_id == sa.bindparam("intent"), _S.book == sa.bindparam("of_book"))
+_MOVE = t.INTENT_STATES.update().where(_S.intent_id == sa.bindparam("intent"))
+_BEGIN, _HISTORY = t.INTENT_STATES.insert(), t.INTENT_HISTORY.insert()
 
 
 def lease_name(book: str) -> str:
@@ -47,16 +52,20 @@ class Work:
 
     def insert_once(self, table: sa.Table, row: Mapping[str, Any], *key: str) -> bool:
         """Inserts a row unless one with its key is there; whether it did."""
-        insert = _INSERTS[self.connection.dialect.name](table).values(row)
-        first = next(iter(table.primary_key.columns))
-        once = insert.on_conflict_do_nothing(index_elements=list(key)).returning(first)
-        return self.connection.execute(once).first() is not None
+        once = _once(self.connection.dialect.name, table, key)
+        return self.connection.execute(once, dict(row)).first() is not None
 
     def store(self) -> tuple[Record, ...]:
         """Writes journal and messages: last, so that nothing stands between the chain's end and the commit."""
         records = append_entries(self.connection, self.entries)
         append_messages(self.connection, self.drafts)
         return records
+
+
+@cache
+def _once(dialect: str, table: sa.Table, key: tuple[str, ...]) -> Any:
+    first = next(iter(table.primary_key.columns))
+    return _INSERTS[dialect](table).on_conflict_do_nothing(index_elements=list(key)).returning(first)
 
 
 @contextmanager
@@ -80,7 +89,7 @@ def standing(work: Work, intent_id: str) -> Any:
     Raises:
         PermanentFailure: The book has no such intent on its way to a broker.
     """
-    row = work.connection.execute(STANDING.where(_S.intent_id == intent_id, _S.book == work.book)).first()
+    row = work.connection.execute(_STANDING_OF, {"intent": intent_id, "of_book": work.book}).first()
     if row is None:
         raise PermanentFailure(f"book {work.book} has no intent on its way to a broker by this id", value=intent_id)
     return row
@@ -94,7 +103,7 @@ def subject_of(row: Any) -> tell.Subject:
 def begin(work: Work, row: Any, state: IntentState, *, opens: bool, token: int, as_of: datetime) -> None:
     """The first state of an intent; `row` has its id, book, symbol, session and slot."""
     states = {"intent_id": row.id, "book": work.book, "state": state, "why": "", "opens": opens, "token": token}
-    work.connection.execute(t.INTENT_STATES.insert(), {**states, "absences": 0, "at": instant_text(as_of)})
+    work.connection.execute(_BEGIN, {**states, "absences": 0, "at": instant_text(as_of)})
     _remember(work, subject_of(row), row.id, state, "", token, as_of)
 
 
@@ -115,7 +124,7 @@ def move(
         raise TradingHalted(f"intent {row.intent_id} is {row.state} and cannot become {state}", value=state, bound=ways)
     number = row.token if token is None else token
     set_to = {"state": state, "why": words(why), "token": number, "at": instant_text(as_of), **values}
-    work.connection.execute(t.INTENT_STATES.update().where(_S.intent_id == row.intent_id).values(set_to))
+    work.connection.execute(_MOVE, {**set_to, "intent": row.intent_id})
     _remember(work, subject_of(row), row.intent_id, state, why, number, as_of)
 
 
@@ -129,7 +138,7 @@ def _remember(
 ) -> None:
     why = words(why)
     row = {"book": work.book, "intent_id": intent_id, "state": state, "why": why, "token": token}
-    work.connection.execute(t.INTENT_HISTORY.insert(), {**row, "at": instant_text(as_of)})
+    work.connection.execute(_HISTORY, {**row, "at": instant_text(as_of)})
     work.entries.append(tell.state_entry(subject, intent_id, state, why, token=token, at=as_of))
     if state == "SIGNED":
         work.drafts.append(tell.signed_draft(subject, intent_id, at=as_of))

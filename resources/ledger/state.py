@@ -197,11 +197,13 @@ def require(connection: sa.Connection, lease: Lease, *, as_of: datetime) -> None
         raise LeaseLost(f"the lease {lease.name} has run out", value=instant_text(as_of), bound=row.until, hint=_HINT)
 
 
+# Statements of the hot path are made once: making one costs more than running it.
+_LEASE = sa.select(t.LEASES).where(t.LEASES.c.name == sa.bindparam("name"))
 _HINT = "stop, or acquire it anew and read everything again before going on"
 
 
 def _lease(connection: sa.Connection, name: str) -> Any:
-    return connection.execute(sa.select(t.LEASES).where(t.LEASES.c.name == name)).first()
+    return connection.execute(_LEASE, {"name": name}).first()
 
 
 def _of(name: str) -> sa.Update:

@@ -5,6 +5,7 @@ import logging
 import os
 from contextlib import AbstractContextManager
 from functools import lru_cache
+from pathlib import Path
 
 from resources.telemetry.logs import begin_logging, logging_to_file
 from resources.telemetry.spans import OFF, Tracer, open_tracer
@@ -14,19 +15,20 @@ from trading_assets.core.settings import config_folder, desk_home
 
 
 def tracer_of(process: str) -> Tracer:
-    """The tracer of this process; a forked child opens one of its own."""
-    return _opened(process, os.getpid())
+    """The tracer of this process; a forked child opens one of its own, and so does another home."""
+    return _opened(process, os.getpid(), desk_home().root, config_folder())
 
 
 @lru_cache(maxsize=4)
-def _opened(process: str, _pid: int) -> Tracer:
+def _opened(process: str, _pid: int, home: Path, folder: Path) -> Tracer:
     try:
-        settings = load_operations(config_folder()).telemetry
-        tracer = open_tracer(settings, desk_home().root, process, os.environ)
+        settings = load_operations(folder).telemetry
+        tracer = open_tracer(settings, home, process, os.environ)
     except DeskError as refused:
         logging.getLogger("desk.telemetry").warning("no traces: %s", refused)
         return OFF
-    atexit.register(tracer.close)
+    if settings.traces == "otlp":
+        atexit.register(tracer.close)
     return tracer
 
 

@@ -128,6 +128,9 @@ class SpanFile:
             os.close(self._file)
         self._file, self._day = -1, None
 
+    def __del__(self) -> None:
+        self.close()
+
     def _open(self, day: date) -> None:
         if day == self._day:
             return

@@ -24,8 +24,10 @@ from tests.market.universe.worlds import written
 from trading_assets.briefs.facts import FactBook
 from trading_assets.core.calendar import XNYS, Session
 from trading_assets.core.errors import DataNotReady, GateClosed
+from trading_assets.core.operations import OperationsSettings, Weekly
 from trading_assets.core.ports import Span
-from trading_assets.core.settings import PROJECT, Instrument
+from trading_assets.core.preferences import Preferences
+from trading_assets.core.settings import PROJECT, Instrument, load_settings
 from trading_assets.core.slots import Slot, slots_of
 from trading_assets.core.tables import Table
 from trading_assets.execution.cycle import decide_slot
@@ -49,13 +51,20 @@ from trading_assets.regimes.liquidity import liquidity_regimes
 from trading_assets.regimes.model import REGIME_LABELS
 from trading_assets.regimes.rules import regime_labels
 from trading_assets.theses.model import OPINIONS
+from trading_assets.watchlist.facts import Facts as WatchFacts
 from trading_assets.watchlist.listing import watchlist
 from trading_assets.watchlist.rules import load_rules
+from trading_assets.weekly.model import WEEKLY_TABLES
+from trading_assets.weekly.portfolio import Plan, weekly_portfolios
+from trading_assets.weekly.results import weekly_results
+from trading_assets.weekly.runs import outline_of, runs_in
+from trading_assets.weekly.screen import past_of, weekly_screen
 
 Make = Callable[[Frames, Span], pl.DataFrame]
 DAILY = (DAILY_BARS, CORPORATE_ACTIONS)
 _BEFORE_OPEN = timedelta(hours=1)
 _BEFORE_FIRST = timedelta(days=21)
+_WEEKLY_FIRST = date(2012, 10, 22)
 _UNIVERSES = written(
     {
         "desk": {"base": "instruments", "rank_by": {"field": "price"}},
@@ -134,6 +143,31 @@ def _watchlist(facts: Frames, span: Span) -> pl.DataFrame:
     panel, labels = (make(bars, actions, span=span) for make in (indicator_panel, regime_labels))
     few = load_rules(PROJECT / "config").model_copy(update={"paths": 200})
     return watchlist(bars, actions, panel, labels, few, span=span)
+
+
+@cache
+def _weekly_plan() -> Plan:
+    """A weekly desk that works every day and sees few paths, so that each session has rows."""
+    everyday = Weekly(run_days=("mon", "tue", "wed", "thu", "fri"), horizon_sessions=2, p_loss_max=0.6)
+    outline = outline_of(OperationsSettings(weekly=everyday), load_settings(PROJECT / "config").decisions)
+    few = load_rules(PROJECT / "config").model_copy(update={"paths": 200, "screen": ()})
+    return Plan(everyday, few, Preferences(), outline)
+
+
+def _weekly(facts: Frames, span: Span) -> pl.DataFrame:
+    """All three tables. A portfolio depends on the one before it: the walk begins on the same day whatever the span is."""
+    bars, actions, plan = facts[DAILY_BARS.name], facts[CORPORATE_ACTIONS.name], _weekly_plan()
+    whole = Span(_WEEKLY_FIRST, span.last)
+    panel, labels = (make(bars, actions, span=whole) for make in (indicator_panel, regime_labels))
+    days = runs_in(plan.outline, whole)
+    known = WatchFacts(bars, actions, panel, labels)
+    past = past_of(known, last=span.last)
+    screen = weekly_screen(known, past, plan.rules, days=days)
+    portfolios = weekly_portfolios(screen, past, plan, days=days)
+    results = weekly_results(portfolios, screen, bars, actions, plan.outline, days=days)
+    rows = [row for frame in (screen, portfolios, results) for row in frame.rows(named=True)]
+    inside = [row for row in rows if span.first <= row["session"] <= span.last]
+    return _told(sorted(inside, key=lambda row: row["session"]))
 
 
 def _universe(facts: Frames, span: Span) -> pl.DataFrame:
@@ -250,6 +284,7 @@ PRODUCERS: tuple[Producer, ...] = (
     Producer(("universe",), DAILY, _universe),
     Producer(("universe_pairs",), DAILY, _universe_pairs),
     Producer(("watchlist",), DAILY, _watchlist),
+    Producer(tuple(table.name for table in WEEKLY_TABLES), DAILY, _weekly),
     Producer(tuple(table.name for table in OPINIONS), DAILY, _said_before_the_open),
     Producer(tuple(table.name for table in DECIDED), DAILY, _decisions),
 )
@@ -260,6 +295,7 @@ _BOOKED = "what happened to a book in a session, settled on that session's own b
 _JUDGED = "looks back at a finished range and feeds no decision: tests/evaluation and tests/resources/metrics"
 
 EXCEPTIONS: Mapping[str, str] = {
+    "weekly_report": _JUDGED,
     **dict.fromkeys(("daily_bars", "intraday_bars", "quote_bars", "corporate_actions", "cross_check_bars"), _ENTERS),
     **dict.fromkeys(("news", "filings", "macro_series"), _TEXT),
     **dict.fromkeys(("fills", "positions", "trades", "account", "lessons", "flatness"), _BOOKED),

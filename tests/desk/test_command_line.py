@@ -54,10 +54,12 @@ COMMANDS = [
         "theses",
         "trace",
         "ui",
+        "watch",
         "watchdog",
+        "weekly",
     ),
 ]
-REPORTING = sorted(set(COMMANDS) - {"answer", "gateway", "halt", "resume", "ui", "watchdog"})
+REPORTING = sorted(set(COMMANDS) - {"answer", "gateway", "halt", "resume", "ui", "watch", "watchdog"})
 
 
 def process(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -100,23 +102,24 @@ def test_without_a_command_the_desk_lists_them(home: Home) -> None:
 def test_the_status_of_an_empty_home_says_what_to_do(home: Home) -> None:
     with living_in(home.root, clock="2012-12-31T09:31:00-05:00"):
         status = the_json(done("status", "--json").out)
-    assert status["due"] == "2012-12-31 09:30"
-    assert status["last_settled_session"] == "none"
-    assert status["daily_bars"] == "none; desk ingest fetches them"
+    assert status["clock"]["due"] == "2012-12-31 09:30"
+    assert status["data"]["last_settled_session"] is None
+    assert status["data"]["tables"][0]["newest"] is None
 
 
 def test_the_status_of_a_walked_book_tells_its_last_session(quarter: Home) -> None:
     status = the_json(done("status", "--lane", "backtest", "--json").out)
-    assert status["last_settled_session"] == "2012-12-31"
-    assert status["slots_decided"] == 13
-    assert float(status["equity_usd"]) > 90_000
-    assert status["daily_bars"] == "399 sessions, 2011-06-01 to 2012-12-31"
-    assert status["newest_gate"] == "passed"
+    assert status["data"]["last_settled_session"] == "2012-12-31"
+    assert float(status["money"]["equity_usd"]) > 90_000
+    assert 0 <= status["money"]["drawdown_fraction"] < 0.08
+    bars = status["data"]["tables"][0]
+    assert (bars["table"], bars["newest"], bars["gate"], bars["fresh"]) == ("daily_bars", "2012-12-31", "passed", False)
 
 
-def test_the_status_without_json_is_one_line_for_each_word(quarter: Home) -> None:
+def test_the_status_without_json_is_for_a_person(quarter: Home) -> None:
     said = done("status", "--lane", "backtest")
-    assert "last settled session  2012-12-31" in said.out
+    assert "settled 2012-12-31" in said.out
+    assert "the close of 2012-12-31" in said.out
     assert not said.out.startswith("{")
 
 

@@ -198,11 +198,11 @@ def test_the_status_gives_a_halt_file_its_number(home: Home, capsys: pytest.Capt
     file_of(home).write("W4 lost", "watchdog", NOW)
     run_status(DESK, as_json=True)
     told = the_json(capsys)
-    assert told["halt"] == "1: halt file: W4 lost (by watchdog)"
-    assert told["pages"] == "none"
+    assert told["halts"] == ["1: halt file: W4 lost (by watchdog)"]
+    assert told["pages"] == []
     LedgerPages(DeskResource().engine(DESK), DESK).raise_page("warning", "link", "gone", as_of=NOW)
     run_status(DESK, as_json=True)
-    assert the_json(capsys)["pages"] == "1 wait for an answer; desk pages"
+    assert [page["code"] for page in the_json(capsys)["pages"]] == ["link"]
 
 
 def test_a_desk_whose_processes_are_stopped_is_halted_by_hand_within_seconds(home: Home) -> None:

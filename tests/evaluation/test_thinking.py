@@ -1,6 +1,5 @@
 """What the report says of the thinking: theses by confidence, sources by their record, personas by what they earned."""
 
-import json
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,12 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.evaluation.books import CASH, account, day, trades
+from tests.evaluation.books import day
+from tests.evaluation.reporting.records import nothing
 from tests.theses.graphs import thesis
 from tests.theses.lessons import lesson
 from trading_assets.core.calendar import XNYS
-from trading_assets.evaluation.findings import ReportInputs, find
-from trading_assets.evaluation.report import improvement_report
 from trading_assets.evaluation.thinking import Thinking, thinking_of
 from trading_assets.plans.model import VOTES
 from trading_assets.theses.memory.model import LESSONS
@@ -74,7 +72,7 @@ def _vote(number: int, persona: str, vote: float, weight: float) -> dict[str, An
 
 def test_nothing_known_is_an_empty_record_and_the_report_says_so() -> None:
     assert thinking_of(None, None, None, None) == Thinking()
-    report = improvement_report(ReportInputs("desk", day(1), CASH, account(), trades()))
+    report = nothing(day(1)).report()
     assert "No thesis lives." in report.markdown
     assert "No thesis has ended confirmed or wrong." in report.markdown
     assert "theses.png" not in report.plots
@@ -119,17 +117,15 @@ def test_a_persona_is_scored_like_any_other_voice() -> None:
 
 def test_live_theses_stand_by_falling_confidence_and_are_drawn() -> None:
     mind = Mind(theses=(thesis("AAA", confidence=0.55), thesis("BBB", confidence=0.7)))
-    report = improvement_report(ReportInputs("desk", day(1), CASH, account(), trades(), mind=mind))
-    assert [line.symbol for line in report.findings.thinking.theses] == ["BBB", "AAA"]
+    report = nothing(day(1)).but(told={"mind": lambda: mind}).report(draws=True)
+    assert [line["symbol"] for line in report.data["parts"]["thinking"]["theses"]] == ["BBB", "AAA"]
     assert report.plots["theses.png"].startswith(b"\x89PNG")
     assert "(theses.png)" in report.markdown
 
 
 def test_the_newest_lessons_are_shown_first_and_the_report_stays_json() -> None:
     told = [lesson(number, number) for number in range(12)]
-    days = [one.session for one in told]
-    found = find(ReportInputs("desk", day(1), CASH, account(), trades(), lessons=LESSONS.frame(lesson_rows(told))))
-    shown = [line.session for line in found.thinking.lessons]
-    assert shown == sorted(days, reverse=True)[: len(shown)]
-    assert len(shown) == 8
-    assert json.loads(json.dumps(found.as_json()))["thinking"]["lessons"][0]["session"] == str(shown[0])
+    report = nothing(max(one.session for one in told)).but(lessons=LESSONS.frame(lesson_rows(told))).report()
+    shown = [line["session"] for line in report.data["parts"]["thinking"]["lessons"]]
+    assert shown == sorted((str(one.session) for one in told), reverse=True)[:8]
+    assert shown[0] in report.markdown

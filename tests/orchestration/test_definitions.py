@@ -11,6 +11,7 @@ import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
 
 from resources.desk import LANES
+from trading_assets.catalog import groups_of
 from trading_assets.core.settings import PROJECT
 from trading_assets.definitions import defs
 from trading_assets.execution.tables import DECIDED
@@ -22,9 +23,9 @@ HEAVY = {
     *("great_expectations", "dbt", "matplotlib", "yfinance", "dagster_duckdb", "ib_async", "feedparser"),
     *("numba", "scipy", "sklearn", "statsmodels", "hmmlearn", "arch", "simulation"),
 }
-GROUPS = ("market", "features", "regimes", "watchlist", *LANES)
 GRAPH: AssetGraph = defs.resolve_asset_graph()
 ASSETS = [GRAPH.get(key) for key in GRAPH.toposorted_asset_keys]
+GROUPS = [group for group in groups_of(LANES) if any(node.group_name == group for node in ASSETS)]
 
 
 def test_the_definitions_can_be_loaded() -> None:

@@ -147,9 +147,13 @@ def test_the_status_tells_the_book_after_the_close(evening: Told) -> None:
 
 
 def test_the_sensor_rests_after_the_decision(evening: Told) -> None:
-    with living_in(evening.home, clock=SLOT), dg.build_sensor_context() as context:
+    with (
+        living_in(evening.home, clock=SLOT),
+        dg.DagsterInstance.get() as instance,
+        dg.build_sensor_context(instance=instance) as context,
+    ):
         skipped = decision_slots(context, desk=DeskResource())
-    assert skipped == dg.SkipReason("slot 09:30 of 2012-10-22 is decided already")
+    assert skipped == dg.SkipReason("slot 10:00 is due at 2012-10-22 10:00")
 
 
 @pytest.mark.slow
@@ -158,7 +162,7 @@ def test_the_next_day_goes_on_from_the_book(evening: Told, tmp_path: Path) -> No
     root = copied(evening.home, tmp_path / "next")
     prepare(root, NEXT, clock="2012-10-23T08:45:00-04:00")
     with living_in(root, clock="2012-10-23T09:31:00-04:00"):
-        with dg.build_sensor_context() as context:
+        with dg.DagsterInstance.get() as instance, dg.build_sensor_context(instance=instance) as context:
             request = decision_slots(context, desk=DeskResource())
         assert isinstance(request, dg.RunRequest)
         assert run_job("decide", span(NEXT), config=request.run_config["ops"]).success

@@ -30,6 +30,13 @@ def _quantity(*legs: Candidate, room: Room | None = None, stance: float = 1.0) -
     return quantity
 
 
+def _asked(**risk: int) -> Taken:
+    taken = Taken()
+    for symbol, usd in risk.items():
+        taken = taken.plus(symbol, Decimal(usd), strategy="pullback", value=Decimal(0))
+    return taken
+
+
 def _protected(symbol: str, stop: str, *, value: str = "5000", quantity: int = 50) -> Holding:
     return replace(holding(symbol, value, quantity=quantity), stop=Decimal(stop))
 
@@ -87,7 +94,7 @@ def test_an_entry_on_its_way_shares_risk_with_the_widest_stop_that_is_allowed() 
 
 
 def test_what_this_slot_already_asked_for_counts_too() -> None:
-    taken = Taken().plus("BBB", Decimal(900)).plus("CCC", Decimal(5_000))
+    taken = _asked(BBB=900, CCC=5_000)
     assert _sized(room=_room(related=True), taken=taken).quantities == (25,)
 
 

@@ -133,6 +133,7 @@ def test_the_views_gate_as_the_documented_table_says() -> None:
         "vwap_momentum": (("trending_bull", "mild_trend", "mixed"), (), 1),
         "correlation_convergence": (calm, ("trending_bear", "range", "mild_trend", "mixed"), 20),
         "narrative_momentum": (calm, (), 10),
+        "weekly_portfolio": (calm, (), 65),
     }
 
 

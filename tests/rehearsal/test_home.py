@@ -9,6 +9,7 @@ import pytest
 
 from desk.rehearsing import home as homes
 from desk.rehearsing.past import CRASH_DEPTH, REBOUND_MINUTES, crashed
+from desk.rehearsing.plan import SYMBOLS
 from tests.rehearsal.test_plan import asked
 from trading_assets.broker.settings import load_execution
 from trading_assets.core.errors import PermanentFailure
@@ -89,12 +90,13 @@ def test_each_rehearsal_has_a_folder_of_its_own_and_one_that_is_not_empty_is_ref
         homes.new_folder(home, day, tmp_path / "mine")
 
 
-def test_eight_symbols_live_through_the_whole_past_in_known_sectors() -> None:
+def test_as_many_symbols_as_were_asked_for_live_through_the_whole_past_in_known_sectors() -> None:
     chosen = homes.simulated_instruments(asked())
-    assert len({each["symbol"] for each in chosen}) == homes.SYMBOLS
+    assert len({each["symbol"] for each in chosen}) == SYMBOLS
     assert all(each["sector"] for each in chosen)
     assert chosen == homes.simulated_instruments(asked())
     assert chosen != homes.simulated_instruments(replace(asked(), seed=8))
+    assert homes.simulated_instruments(replace(asked(), symbols=3)) == chosen[:3]
 
 
 def minutes() -> pl.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desk.rehearsing.invariants import RULES, doubled_slots, missed_slots, verdicts
+from desk.rehearsing.invariants import RULES, conserved, doubled_slots, missed_slots, verdicts
 from desk.rehearsing.seen import Claim, Decision, Evidence, Fill, Halt, Order, Run
 from tests.rehearsal.days import (
     BOUGHT,
@@ -21,6 +21,7 @@ from tests.rehearsal.days import (
     OPEN,
     RESTING,
     SIGNERS,
+    SOLD,
     STOP,
     at,
     ordinary,
@@ -256,6 +257,7 @@ def test_without_a_broker_only_what_the_desk_decided_is_judged() -> None:
         fills=(),
         samples=(),
         booked=(),
+        bar_fills=(BOUGHT, SOLD),
         intents=(replace(INTENT, state="", states=(), seals={}),),
     )
     assert broken(alone) == {}
@@ -289,6 +291,16 @@ def test_shares_and_cash_conserve_for_any_trades_and_for_no_other_cash(bought: i
     assert "cash and shares conserve" not in broken(day)
     off = replace(day, samples=(sample(30, cash + Decimal("0.02"), {"AAA": bought + more}),))
     assert "cash and shares conserve" in broken(off)
+
+
+def test_without_a_broker_the_close_follows_from_the_fills_of_the_ledger() -> None:
+    alone = replace(ordinary(), samples=(), orders=(), fills=(), booked=(), has_broker=False, bar_fills=(BOUGHT, SOLD))
+    assert tuple(conserved(alone)) == ()
+    unsettled = replace(alone, close=None)
+    assert tuple(conserved(unsettled)) == ("there are fills from bars, and the session was not settled",)
+    assert tuple(conserved(replace(unsettled, bar_fills=()))) == ()
+    lost = tuple(conserved(replace(alone, bar_fills=(BOUGHT,))))
+    assert [sentence.split(";")[1] for sentence in lost] == [" its fills leave 95999", " its fills leave 40 AAA"]
 
 
 def test_the_due_time_of_a_slot_is_of_new_york() -> None:

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.rehearse import rehearsal_of
-from desk.rehearsing.plan import FAULTS, MOMENTS, BrokerChoice, MarketName, Rehearsal, fault_of
+from desk.rehearsing.plan import (
+    FAULTS,
+    MOMENTS,
+    SYMBOLS,
+    BrokerChoice,
+    MarketName,
+    Rehearsal,
+    checked_symbols,
+    fault_of,
+)
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.errors import NotASession, PermanentFailure
 
@@ -71,6 +80,13 @@ def test_a_market_of_files_needs_its_folder_and_no_other_market_takes_one(tmp_pa
     with pytest.raises(PermanentFailure, match="folder"):
         asked(market="simulated", files=tmp_path)
     assert asked(market="files", files=tmp_path).files == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("symbols", [0, -1, 9])
+def test_a_number_of_symbols_beyond_its_bounds_is_refused(symbols: int) -> None:
+    with pytest.raises(PermanentFailure, match="1 to 8"):
+        checked_symbols(symbols)
+    assert [checked_symbols(count) for count in (1, SYMBOLS)] == [1, 8]
 
 
 def test_a_day_that_ends_before_it_begins_is_refused() -> None:

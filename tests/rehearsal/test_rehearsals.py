@@ -5,22 +5,33 @@ Each is the command itself, in a home of its own. The short one runs everywhere;
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 import pytest
+import yaml
 
+from desk.rehearsing.home import simulated_instruments
+from desk.rehearsing.plan import PAST_SESSIONS
+from resources.market_data.simulated import SimulatedMarketData
+from tests.rehearsal.test_plan import asked
+from trading_assets.core.calendar import XNYS
+from trading_assets.core.ports import Span
 from trading_assets.core.settings import PROJECT
 
-ORDINARY, HALF_DAY = "2023-06-26", "2023-07-03"
+ORDINARY, HALF_DAY, REAL_PRICES = "2023-06-26", "2023-07-03", "2012-10-22"
 WAIT_S = 900.0
+PRICES = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,29 @@ def environment(operator: Path) -> dict[str, str]:
     return {**kept, "DESK_HOME": str(operator)}
 
 
-def rehearse(operator: Path, *options: str) -> Told:
+def files_of(folder: Path) -> tuple[Path, Path]:
+    """A configuration and a folder of bars: what three symbols of the simulated market traded."""
+    day = date.fromisoformat(ORDINARY)
+    chosen = simulated_instruments(replace(asked(), symbols=3))
+    market, past = SimulatedMarketData(7), Span(XNYS.previous(day, PAST_SESSIONS + 1).day, day)
+    for frequency, span, start in (("daily", past, "session"), ("intraday/1m", Span(day, day), "start")):
+        (folder / "bars" / frequency).mkdir(parents=True)
+        for symbol in (each["symbol"] for each in chosen):
+            rows = market.bars(symbol, "1m" if start == "start" else "1d", span)
+            told = rows.select(pl.col(start).alias("date" if start == "session" else "time"), *PRICES)
+            told.write_csv(folder / "bars" / frequency / f"{symbol}.csv", datetime_format="%Y-%m-%dT%H:%M:%S%.f%:z")
+    shutil.copytree(PROJECT / "config", folder / "config")
+    settings = yaml.safe_load((folder / "config" / "settings.yaml").read_text())
+    settings["market"]["instruments"] = [dict(each) for each in chosen]
+    (folder / "config" / "settings.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "config", folder / "bars"
+
+
+def rehearse(operator: Path, *options: str, config: Path | None = None) -> Told:
     """Runs the command to its end."""
     done = subprocess.run(
         command(*options),
-        env=environment(operator),
+        env={**environment(operator), **({"DESK_CONFIG": str(config)} if config is not None else {})},
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -97,9 +126,11 @@ def living(home: Path) -> list[str]:
     return found
 
 
-def test_half_an_hour_of_a_day_is_lived_by_real_processes_without_a_violation(operator: Path) -> None:
+def test_the_first_minutes_of_a_day_are_lived_by_real_processes_without_a_violation(operator: Path) -> None:
     told = rehearse(
-        operator, "--session", ORDINARY, "--speed", "120", "--start", "09:28", "--slots", "09:30", "--until", "10:10"
+        operator,
+        *("--session", ORDINARY, "--speed", "120", "--start", "09:29", "--slots", "09:30", "--until", "09:50"),
+        *("--symbols", "3"),
     )
     assert told.is_well, told.said[-3_000:]
     assert (told["slots_due"], told["halts"]) == (1, 0)
@@ -164,7 +195,6 @@ def test_a_broker_that_is_gone_while_an_order_is_submitted_gets_it_once_or_never
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.fault(101)
 def test_a_killed_daemon_doubles_nothing_and_what_it_slept_through_is_recorded_as_missed(operator: Path) -> None:
     told = rehearse(
         operator,
@@ -179,6 +209,24 @@ def test_a_killed_daemon_doubles_nothing_and_what_it_slept_through_is_recorded_a
     assert missed <= told.document["excused"].keys()
     assert told["slots_missed"] == len(missed)
     assert told.document["processes"]["daemon"]["starts"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("launcher", ["warm", "stock"])
+def test_a_killed_decision_fails_closed_is_not_retried_and_the_next_slot_is_decided(
+    operator: Path, launcher: str
+) -> None:
+    told = rehearse(
+        operator,
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:28", "--slots", "09:30,10:15", "--until", "10:50"),
+        *("--fault", "kill-run@deciding", "--launcher", launcher),
+    )
+    assert (told.code, told["slots_doubled"], told["violations"]) == (0, 0, 0), told.said[-3_000:]
+    assert [each["slot"] for each in told.document["decisions"] if len(each["slot"]) == len("10:15")] == ["10:15"]
+    assert list(told.document["excused"]) == ["09:30"]
+    (fault,) = told.document["faults"]
+    assert fault["note"].endswith("of slot 09:30")
 
 
 @pytest.mark.slow
@@ -202,7 +250,7 @@ def test_a_daemon_that_never_comes_back_is_a_violation_and_the_command_says_so_w
     told = rehearse(
         operator,
         *("--session", ORDINARY, "--speed", "120", "--start", "09:28", "--slots", "10:00", "--until", "10:40"),
-        *("--fault", "kill-daemon@09:40+300m", "--launcher", "stock"),
+        *("--fault", "kill-daemon@09:40+900m", "--launcher", "stock"),
     )
     assert told.code == 1
     assert "no slot missed" in told.broken
@@ -210,8 +258,52 @@ def test_a_daemon_that_never_comes_back_is_a_violation_and_the_command_says_so_w
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_real_prices_without_minutes_are_lived_by_the_daemon_alone_and_fill_after_the_close(operator: Path) -> None:
+    told = rehearse(
+        operator,
+        *("--session", REAL_PRICES, "--market", "embedded", "--broker", "bars"),
+        *("--speed", "300", "--slots", "09:30,12:00"),
+    )
+    assert told.is_well, told.said[-3_000:]
+    assert (told["slots_due"], told["parts_missed"]) == (2, 0)
+    assert told.document["processes"].keys() == {"daemon"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_market_without_minutes_is_refused_to_the_broker_that_needs_them(operator: Path) -> None:
+    done = subprocess.run(
+        command("--session", REAL_PRICES, "--market", "embedded"),
+        env=environment(operator),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr[-2_000:]
+    assert "--broker bars" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_folder_of_bars_is_lived_like_the_market_that_it_came_from(operator: Path, tmp_path: Path) -> None:
+    config, folder = files_of(tmp_path)
+    told = rehearse(
+        operator,
+        *("--session", ORDINARY, "--speed", "120", "--start", "09:28", "--slots", "09:30", "--until", "09:50"),
+        *("--market", "files", "--path", str(folder)),
+        config=config,
+    )
+    assert told.is_well, told.said[-3_000:]
+    assert told["orders"] >= 3 * told["plans"] > 0
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminated"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["Ctrl-C", "terminated", "killed"]
+)
 def test_an_interrupted_rehearsal_leaves_no_process_behind(operator: Path, number: signal.Signals) -> None:
     options = ("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30", "--until", "12:00")
     process = subprocess.Popen(
@@ -223,4 +315,7 @@ def test_an_interrupted_rehearsal_leaves_no_process_behind(operator: Path, numbe
     time.sleep(5)
     process.send_signal(number)
     assert process.wait(120) != 0
+    ends = time.monotonic() + (30 if number == signal.SIGKILL else 0)
+    while time.monotonic() < ends and living(operator / "rehearsals"):
+        time.sleep(0.5)
     assert living(operator / "rehearsals") == []

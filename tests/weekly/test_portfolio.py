@@ -91,7 +91,7 @@ def test_settled_weights_stay_whole_and_every_change_reaches_the_least(
 def test_every_run_day_has_a_row_for_each_simulated_symbol_and_one_for_all() -> None:
     screen, portfolios = real_weeks()
     days = sorted(set(screen["session"]))
-    assert len(days) == 8
+    assert len(days) == 9
     assert sorted(set(portfolios["session"])) == days
     for day in days:
         rows, passed = rows_of(portfolios, day), screen.filter((pl.col("session") == day) & pl.col("passed"))
@@ -105,7 +105,7 @@ def test_every_run_day_has_a_row_for_each_simulated_symbol_and_one_for_all() -> 
 def test_p_loss_above_its_bound_leaves_a_symbol_out_and_says_so() -> None:
     facts, span = real()
     last = Span(span.last, span.last)
-    everyday = {"run_days": ("mon", "tue", "wed", "thu", "fri")}
+    everyday: dict[str, Any] = {"run_days": ("mon", "tue", "wed", "thu", "fri")}
     loose = rows_of(walked(facts, last, plan(open_screen(), p_loss_max=1.0, **everyday))[1])
     losses = sorted(row["p_loss"] for symbol, row in loose.items() if symbol != TOTAL)
     bound = (losses[0] + losses[-1]) / 2

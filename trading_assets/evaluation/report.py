@@ -19,6 +19,7 @@ from trading_assets.core.errors import DeskError
 from trading_assets.evaluation.reporting import details
 from trading_assets.evaluation.reporting.change import change, tell_change
 from trading_assets.evaluation.reporting.document import Block, Document, Part, Words
+from trading_assets.evaluation.reporting.groups import groups_by, tell_groups
 from trading_assets.evaluation.reporting.happened import Happened, happened, summary, tell_happened
 from trading_assets.evaluation.reporting.html import render_html
 from trading_assets.evaluation.reporting.markdown import render
@@ -54,8 +55,8 @@ BEHIND = (
     _Section("benchmarks", "Beside every benchmark", details.benchmarks, details.tell_benchmarks),
     _Section("trades", "Trades", details.closed_trades, details.tell_trades),
     _Section("attribution", "Whose trades they were", attribution_by, tell_attribution),
-    _Section("strategies", "By strategy", details.groups_by("strategy"), details.tell_groups),
-    _Section("regimes", "By regime at entry", details.groups_by("regime"), details.tell_groups),
+    _Section("strategies", "By strategy", groups_by("strategy"), tell_groups),
+    _Section("regimes", "By regime at entry", groups_by("regime"), tell_groups),
     _Section("slippage", "Slippage", slippage_by, tell_slippage),
     _Section("judged", "Trades that should not have been made", details.judged, details.tell_judged),
     _Section("controls", "Vetoes that would have won", controls_of, details.tell_controls),
@@ -89,9 +90,9 @@ class ReportPaths:
     plots: tuple[Path, ...]
 
 
-def improvement_report(record: Record) -> Report:
-    """The report of the record's period."""
-    made = {section.key: _made(section, record) for section in (*FRONT, *BEHIND)}
+def improvement_report(record: Record, *, draws: bool = True) -> Report:
+    """The report of the record's period; without pictures for whoever wants words and numbers alone."""
+    made = {section.key: _made(section, record, draws=draws) for section in (*FRONT, *BEHIND)}
     parts = {key: part for key, (part, _) in made.items()}
     found = made["happened"][1]
     what = "week" if record.period.kind == "week" else "session"
@@ -123,7 +124,7 @@ def write_report(report: Report, folder: Path) -> ReportPaths:
     return paths
 
 
-def _made(section: _Section, record: Record) -> tuple[Part, Any]:
+def _made(section: _Section, record: Record, *, draws: bool) -> tuple[Part, Any]:
     """The part and its value; whatever stops it becomes its one sentence, for no error may cost the reader the other parts."""
     try:
         found = section.find(record)
@@ -131,7 +132,8 @@ def _made(section: _Section, record: Record) -> tuple[Part, Any]:
     except Exception as failure:  # noqa: BLE001 - a report without this part is better than none
         sentence = f"This part could not be made: {_reason(failure)}"
         return Part(section.key, section.heading, (Words(sentence),), missing=sentence), None
-    return Part(section.key, section.heading, (*blocks, *_pictures(section, record))), found
+    pictures = _pictures(section, record) if draws else ()
+    return Part(section.key, section.heading, (*blocks, *pictures)), found
 
 
 def _pictures(section: _Section, record: Record) -> Sequence[Block]:

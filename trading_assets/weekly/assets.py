@@ -153,7 +153,7 @@ def _when(plan: "Plan", span: Span) -> Mapping[str, Any]:
     return {"run_days": len(days), "next_run": str(following)}
 
 
-def _shown(rows: Any) -> dg.MetadataValue:  # type: ignore[type-arg]
+def _shown(rows: Any) -> dg.MetadataValue:
     """The newest portfolio as a table."""
     names = ("symbol", "action", "weight", "weight_before", "p_loss", "expected_return", "low_90", "high_90", "reason")
     newest = (
@@ -167,5 +167,5 @@ def _word(value: Any) -> Any:
     return "" if value is None else round(value, 4) if isinstance(value, float) else value
 
 
-def _picture(content: bytes) -> dg.MetadataValue:  # type: ignore[type-arg]
+def _picture(content: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(content).decode()})")

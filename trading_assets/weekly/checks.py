@@ -12,7 +12,7 @@ from trading_assets.weekly.model import WEEKLY_PORTFOLIO, WEEKLY_SCREEN
 @dg.asset_check(
     asset=key_of(WEEKLY_SCREEN),
     name="screen_holds",
-    description="A row for each symbol with indicators on each run day and for no other; sampled run days are made again to the bit.",
+    description="A row for each symbol with indicators on each run day and no other; sampled run days are made again to the bit.",
     blocking=True,
     partitions_def=SESSIONS,
 )

@@ -11,9 +11,10 @@ from trading_assets.evaluation.experiments.model import EXPERIMENT_RESULTS
 from trading_assets.evaluation.learning.model import STRATEGY_STANDINGS
 from trading_assets.evaluation.proposals import Proposal, propose
 from trading_assets.evaluation.reporting.document import Block, Bullets, Line, Words
+from trading_assets.evaluation.reporting.groups import groups_by
 from trading_assets.evaluation.reporting.record import Record
 from trading_assets.evaluation.reporting.vetoes import controls_of
-from trading_assets.evaluation.reporting.words import spoken
+from trading_assets.evaluation.reporting.words import NOISE, listed, spoken
 from trading_assets.evaluation.suggestions import ProposalLine
 from trading_assets.evaluation.summary import records_by, trade_record
 from trading_assets.execution.model import ACCOUNT
@@ -44,13 +45,24 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """Something that the record points at, and whether it can be told from chance; None where that is not a matter of chance."""
+
+    subject: str
+    action: str
+    evidence: str
+    observations: int
+    is_noise: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Everything that asks for a decision, or tells of one. `proposes` is False for a book that has no operator."""
 
     proposes: bool
     proposals: tuple[ProposalLine, ...]
     answered: tuple[ProposalLine, ...]
-    observations: tuple[Proposal, ...]
+    observations: tuple[Observation, ...]
     switches: tuple[Switch, ...]
     experiments: tuple[Experiment, ...]
 
@@ -82,15 +94,33 @@ def tell_change(found: Change, record: Record) -> Iterator[Block]:
     noted = [*map(_answered, found.answered), *map(_switched, found.switches), *map(_tried, found.experiments)]
     if noted:
         yield Bullets(tuple(noted))
-    shown = found.observations[:OBSERVATIONS_SHOWN]
+    shown = [each for each in found.observations if not each.is_noise][:OBSERVATIONS_SHOWN]
     if shown:
         yield Bullets(tuple(_observed(each) for each in shown))
         yield Words(
             "These last are what the record points at; nothing is applied, and none is a parameter.", quiet=True
         )
+    weak = [f"{spoken(each.subject)} (n = {each.observations})" for each in found.observations if each.is_noise]
+    if weak:
+        yield Words(f"Below their marks, yet {NOISE}: {listed(weak)}. Nothing to change on that.", quiet=True)
 
 
-def _observations(record: Record) -> tuple[Proposal, ...]:
+def _observations(record: Record) -> tuple[Observation, ...]:
+    """What is weak, and whether the mean of its trades can be told from nothing."""
+    groups = {
+        f"{column} {name}": group
+        for column in ("strategy", "regime")
+        for name, group in groups_by(column)(record).items()
+    }
+    told = []
+    for each in _proposed(record):
+        group = groups.get(each.subject)
+        noise = None if group is None else group.per_trade_usd is None or not group.per_trade_usd.below_zero
+        told.append(Observation(each.subject, each.action, each.evidence, each.observations, noise))
+    return tuple(told)
+
+
+def _proposed(record: Record) -> tuple[Proposal, ...]:
     trades = record.trades
     fees = sum(record.read(ACCOUNT)["fees"].to_list(), Decimal(0))
     return propose(
@@ -150,5 +180,5 @@ def _tried(one: Experiment) -> Line:
     return Line(one.sentence, strong=f"experiment {one.experiment}, {one.arm}", command=over)
 
 
-def _observed(each: Proposal) -> Line:
+def _observed(each: Observation) -> Line:
     return Line(f"{each.action}. {each.evidence} (n = {each.observations}).", strong=spoken(each.subject))

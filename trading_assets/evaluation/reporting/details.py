@@ -1,7 +1,7 @@
 """The details behind the front page: the whole record of the book, part by part."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,21 +10,18 @@ import polars as pl
 
 from trading_assets.core.ids import short_id
 from trading_assets.evaluation.benchmarks.beside import Comparison, shown, verdict
-from trading_assets.evaluation.intervals import LEVEL, SEED
 from trading_assets.evaluation.model import DECISION_EVIDENCE, METRIC_INTERVALS
 from trading_assets.evaluation.proposals import ControlRecord, caveats
 from trading_assets.evaluation.regrets import Cell, Regrets, regrets
 from trading_assets.evaluation.reporting.document import Block, Bullets, Grid, Words
 from trading_assets.evaluation.reporting.happened import compared_of
 from trading_assets.evaluation.reporting.record import Record
-from trading_assets.evaluation.reporting.words import NOISE, count, is_noise, number, spoken, usd
-from trading_assets.evaluation.statistics import Interval, block_bootstrap
+from trading_assets.evaluation.reporting.words import count, number, spoken, usd
 from trading_assets.evaluation.summary import (
     UNDEFINED,
     TradeRecord,
     evidence_labels,
     records_by_evidence,
-    trade_record,
 )
 from trading_assets.evaluation.thinking import LessonLine, PersonaLine, SourceLine, ThesisLine, Thinking, thinking_of
 from trading_assets.execution.model import ACCOUNT
@@ -76,14 +73,6 @@ class Trades:
     worst: tuple[TradeLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group's record with the interval of what a trade of it earns, USD; None where it is too short for one."""
-
-    record: TradeRecord
-    per_trade_usd: Interval | None
-
-
 def benchmarks(record: Record) -> Comparison | None:
     """The book beside its benchmarks; None before a session is settled."""
     return compared_of(record) if record.read(ACCOUNT).height else None
@@ -121,31 +110,6 @@ def tell_trades(found: Trades, record: Record) -> Iterator[Block]:
     yield from _trades(found.best, "No trade has won.")
     yield Words("Worst of the whole record:")
     yield from _trades(found.worst, "No trade has lost.")
-
-
-def groups_by(column: str) -> Callable[[Record], Mapping[str, Group]]:
-    """The record by a column of the trades."""
-
-    def find(record: Record) -> Mapping[str, Group]:
-        parts = record.trades.partition_by(column, as_dict=True)
-        return {str(key[0]): group_of(rows) for key, rows in sorted(parts.items())}
-
-    return find
-
-
-def group_of(trades: pl.DataFrame) -> Group:
-    """A group's record and how sure its mean is."""
-    pnl = [float(each) for each in trades.sort("session", "trade_id")["pnl"].to_list()]
-    return Group(trade_record(trades), block_bootstrap(pnl, level=LEVEL, seed=SEED))
-
-
-def tell_groups(found: Mapping[str, Group], record: Record) -> Iterator[Block]:  # noqa: ARG001 - parts share one form
-    """One row for each group; a mean that its interval does not tell from zero is called so."""
-    if not found:
-        yield Words(_NO_TRADE)
-        return
-    columns = ("", "Trades", "P&L, USD", "Win rate", "Profit factor", "Per trade, USD", "95 % interval", "Reading")
-    yield Grid(columns, tuple(_group_row(name, group) for name, group in found.items()), text=(0, 7))
 
 
 def intervals(record: Record) -> Sequence[Mapping[str, object]]:
@@ -311,26 +275,6 @@ def _trade_row(line: TradeLine) -> tuple[str, ...]:
         f"{line.return_fraction:+.2%}",
         "; ".join(line.reasons) or UNDEFINED,
     )
-
-
-def _group_row(name: str, group: Group) -> tuple[str, ...]:
-    record, interval = group.record, group.per_trade_usd
-    return (
-        spoken(name),
-        str(record.trades),
-        usd(record.pnl_usd),
-        number(record.win_rate_fraction, "{:.0%}"),
-        number(record.profit_factor, "{:.2f}"),
-        number(record.expectancy_usd, "{:+,.2f}"),
-        "" if interval is None else f"{interval.low:+,.2f} to {interval.high:+,.2f}",
-        _group_reading(interval),
-    )
-
-
-def _group_reading(interval: Interval | None) -> str:
-    if interval is None:
-        return "too few trades to say"
-    return NOISE if is_noise(interval.low, interval.high) else ("earns" if interval.low > 0 else "loses")
 
 
 def _interval_row(row: Mapping[str, object]) -> tuple[str, ...]:

@@ -31,17 +31,18 @@ table{border-collapse:collapse;margin:.45rem 0;font-size:.9rem;font-variant-nume
 th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
 th{color:var(--soft);font-weight:600;border-bottom-width:2px;vertical-align:bottom}
 th.t,td.t{text-align:left}
+td:not(.t){white-space:nowrap}
 tbody tr:nth-child(even){background:var(--band)}
 figure{margin:.8rem 0;padding:.5rem;background:#fff;border:1px solid var(--line);border-radius:6px}
 figure{display:inline-block;max-width:100%}
 figure img{display:block;max-width:100%;height:auto}
 .missing{border-left:4px solid #D55E00;padding-left:.7rem}
-@page{size:auto;margin:12mm}
+@page{size:auto;margin:10mm 12mm}
 @media print{
 :root{--ink:#000;--soft:#444;--paper:#fff;--line:#bbb;--band:#f4f4f4;--mark:#000}
-body{font-size:8.8pt;line-height:1.32}
+html,body{font-size:8.4pt;line-height:1.25}
 main{max-width:none;padding:0}
-h1{font-size:14pt}h2{font-size:10.5pt;margin:.65rem 0 .2rem}
+h1{font-size:13pt}h2{font-size:10pt;margin:.45rem 0 .15rem}
 p,ul,table{margin:.22rem 0}
 li{margin:.05rem 0}
 th,td{padding:.06rem .4rem}
@@ -50,7 +51,8 @@ h2{break-after:avoid}
 tr,figure,li{break-inside:avoid}
 figure{border:0;padding:0}
 figure img{max-width:135mm}
-#happened figure img{max-width:112mm}
+#happened figure{margin:.2rem 0}
+#happened figure img{max-width:96mm}
 code{border:0;padding:0;background:none;font-weight:600}
 .grid{overflow:visible}
 }
@@ -97,7 +99,7 @@ def _block(block: Block) -> Iterator[str]:
             yield from _grid(block)
         case Picture(title=title, content=content):
             source = base64.b64encode(content).decode()
-            yield f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{source}"></figure>\n'
+            yield f'<figure><img alt="{_text(title)}" src="data:image/png;base64,{source}"></figure>\n'
 
 
 def _line(line: Line) -> str:

@@ -1,11 +1,11 @@
 """A report's document as markdown; pictures are named, and lie beside the text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trading_assets.evaluation.reporting.document import Block, Bullets, Document, Grid, Line, Part, Picture, Words
 
-_MARKUP = re.compile(r"([\\`*\[\]<])")
+_MARKUP = re.compile(r"([\\`*\[\]<#]|^[-+>])")
 
 
 def render(document: Document) -> str:
@@ -33,18 +33,26 @@ def _block(block: Block) -> Iterator[str]:
 
 def _bullet(line: Line) -> str:
     strong = f"**{_plain(line.strong)}**: " if line.strong else ""
-    command = f" `{' '.join(line.command.split()).replace('`', '')}`" if line.command else ""
+    command = f" `{_visible(line.command).replace('`', '')}`" if line.command else ""
     return f"- {strong}{_plain(line.text)}{command}"
 
 
 def _grid(grid: Grid) -> Iterator[str]:
-    yield "| " + " | ".join(grid.columns) + " |"
+    yield _row(grid.columns)
     yield "| " + " | ".join(":--" if n in grid.text else "--:" for n in range(len(grid.columns))) + " |"
     for row in grid.rows:
-        yield "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in row) + " |"
+        yield _row(row)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _plain(text: str) -> str:
-    """One line without control characters, and nothing in it that markdown would read as more than text."""
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    return _MARKUP.sub(r"\\\1", " ".join(visible.split()))
+    """One line in which markdown reads nothing more than text."""
+    return _MARKUP.sub(r"\\\1", _visible(text))
+
+
+def _visible(text: str) -> str:
+    """One line without control characters."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

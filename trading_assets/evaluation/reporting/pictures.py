@@ -36,6 +36,7 @@ def pictures_of(key: str, record: Record) -> Iterator[Picture]:
 
 
 def _curves(record: Record) -> list[Curve]:
+    """The desk, then each benchmark that is not the desk itself."""
     account = record.read(ACCOUNT).sort("session")
     if not account.height:
         return []
@@ -43,7 +44,7 @@ def _curves(record: Record) -> list[Curve]:
     rows = record.read(BENCHMARKS).sort("session")
     for name, label in LABELS.items():
         mine = rows.filter(pl.col("name") == name)
-        if mine.height:
+        if mine.height and mine["equity"].to_list() != curves[0].equity:
             curves.append(Curve(label, mine["session"].to_list(), mine["equity"].to_list()))
     return curves
 

@@ -26,7 +26,7 @@ _STYLES = ((ORANGE, "--"), (GREEN, "-."), (PURPLE, ":"), (_GREY, (0, (1, 3))))
 _WIDE = (8.0, 3.0)
 _DPI = 110
 _ROOM = timedelta(days=3)
-_COLOURS_MAX = 32
+_COLOURS_MAX = 64
 _BINS_MAX = 24
 _NAMES_MAX = 12
 
@@ -108,9 +108,9 @@ def slippage_picture(basis_points: Sequence[float]) -> bytes:
     figure, axes = _blank(f"Slippage against the decision price, {values.size} fills", "fills", height=2.6)
     axes.hist(np.clip(values, edges[0], edges[-1]), bins=list(edges), color=BLUE, edgecolor="white", linewidth=0.5)
     axes.axvline(0, color=_GREY, linewidth=0.8)
-    axes.axvline(
-        float(values.mean()), color=ORANGE, linewidth=1.6, linestyle="--", label=f"mean {values.mean():+.1f} bp"
-    )
+    mean = float(values.mean())
+    at = min(max(mean, float(edges[0])), float(edges[-1]))
+    axes.axvline(at, color=ORANGE, linewidth=1.6, linestyle="--", label=f"mean {mean:+.1f} bp")
     axes.set_xlabel(
         "basis points of the decided value; above zero costs; the outer bars hold the rest", fontsize=9, color=_GREY
     )

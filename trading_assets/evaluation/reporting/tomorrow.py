@@ -243,7 +243,7 @@ def _lines(found: Tomorrow) -> Iterator[Line]:
     if not found.settled:
         yield Line("the session is not settled, so positions and orders are not known", strong="book")
     else:
-        yield Line(f"{count(found.orders_working, 'order')} at work", strong="orders")
+        yield Line(f"{found.orders_working or 'none'} at work", strong="orders")
     if found.unprotected:
         yield Line(f"held without a working stop: {', '.join(found.unprotected)}", strong="unprotected")
     for sentence in found.expiring:

@@ -1,5 +1,6 @@
 """Why: which symbols moved the book, whose trades they were, what trading and thinking cost."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +27,8 @@ SHOWN = 3
 MODELS_USD_PER_DECISION_MAX = 0.05
 _CENT = Decimal("0.01")
 _AFTER_CLOSE = "AFTER_CLOSE"
+_ID = re.compile(r"\b[0-9a-f]{16}$")
+_ID_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,7 @@ def _three(dimension: str, some: Sequence[Mover]) -> str:
 def _shown(dimension: str, name: str) -> str:
     if dimension == "time_of_day":
         return "between slots" if name == EVENT else name
-    return spoken(name)
+    return _ID.sub(lambda found: found[0][:_ID_SHOWN], spoken(name)) if dimension == "thesis" else spoken(name)
 
 
 def _luck(found: Why) -> str:

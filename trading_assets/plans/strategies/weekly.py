@@ -9,7 +9,7 @@ from datetime import date
 from trading_assets.briefs.facts import numbers
 from trading_assets.core.calendar import XNYS
 from trading_assets.plans.strategies.model import Scene, Setup, atr_bracket
-from trading_assets.weekly.model import Targets
+from trading_assets.weekly.model import STRATEGY, Targets
 
 HOLDING_SESSIONS_MAX = 65
 """Sessions for which a position is kept that no portfolio confirms: thirteen weeks, the longest interval between two."""
@@ -33,7 +33,7 @@ def weekly_portfolio(scene: Scene) -> Setup | None:
 def unwanted(symbol: str, sessions_held: int, targets: Targets | None, day: date) -> str | None:
     """Why a position of the weekly desk is sold, or nothing. A stale portfolio still sells what it did not want."""
     if targets is None:
-        told = f"held for {sessions_held} sessions, and there is no weekly portfolio"
+        told = f"held for {sessions_held} sessions; {STRATEGY} holds at most {HOLDING_SESSIONS_MAX}"
         return told if sessions_held >= HOLDING_SESSIONS_MAX else None
     if targets.capital_fraction <= 0:
         return f"the weekly portfolio of {targets.session} has no capital"
