@@ -3,6 +3,7 @@
 import importlib.metadata
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import timedelta
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from desk.output import show
 from desk.runner import prepare_home
 from resources.desk import LANES, DeskResource
+from resources.hardware import fitted, measure
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.errors import DeskError
 
@@ -26,7 +28,8 @@ def run_doctor(*, as_json: bool) -> None:
     versions = {
         name: importlib.metadata.version(name) for name in ("dagster", "duckdb", "polars", "great_expectations")
     }
-    show({"home": str(desk.home().root), **words, "versions": versions}, as_json=as_json)
+    fit = asdict(fitted(desk.operations().hardware, measure()))
+    show({"home": str(desk.home().root), **words, "hardware": fit, "versions": versions}, as_json=as_json)
     if any(problems.values()):
         raise typer.Exit(1)
 

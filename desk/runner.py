@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resources.hardware import fit_libraries, fitted, measure
 from trading_assets.core.errors import PermanentFailure, TransientFailure
 from trading_assets.core.operations import load_operations
 from trading_assets.core.ports import Span
@@ -49,6 +50,7 @@ def prepare_home() -> Home:
     _replace(home.dagster / "dagster.yaml", instance_yaml())
     os.environ["DESK_HOME"] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
+    fit_libraries(fitted(load_operations(config_folder()).hardware, measure()))
     return home
 
 

@@ -12,6 +12,7 @@ import typer
 
 from desk.runner import prepare_home
 from resources.desk import LANES, DeskResource
+from resources.hardware import fitted, measure
 from trading_assets.core.errors import PermanentFailure
 from trading_assets.core.messages import BUS_MESSAGES
 from trading_assets.core.tables import FACTS, Table
@@ -35,8 +36,10 @@ def run_sql(query: str, *, as_json: bool) -> None:
     import polars as pl
 
     prepare_home()
-    with duckdb.connect() as connection:
-        _attach(connection, DeskResource(), query)
+    desk = DeskResource()
+    fit = fitted(desk.operations().hardware, measure())
+    with duckdb.connect(config=dict(fit.duckdb_config)) as connection:
+        _attach(connection, desk, query)
         try:
             found = connection.sql(query or LISTING)
             result = found.pl() if found is not None else pl.DataFrame()

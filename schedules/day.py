@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from resources.day.looking import DayLook, outline_of
-from resources.desk import DeskResource
+from resources.desk import DESK, DeskResource
+from resources.telemetry.ticking import begun, tick
 from trading_assets.core.calendar import NEW_YORK, XNYS
 from trading_assets.core.day import Outline, PartName, crons
 from trading_assets.core.operations import load_operations
@@ -32,11 +33,14 @@ def ask_at(
     desk: DeskResource, instance: dg.DagsterInstance, scheduled: datetime, parts: Sequence[PartName]
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """What a tick asks for, each part claimed."""
-    now, outline = desk.clock().now(), outline_of(desk, PART_JOBS)
+    begun_ns, now, outline = begun(), desk.clock().now(), outline_of(desk, PART_JOBS)
     late = lateness(scheduled, now, outline.operations.late)
     if late:
         return dg.SkipReason(late)
     look = DayLook(desk, outline, instance).look(as_of=max(now, scheduled), asks=parts, records=False)
+    for one in look.asked:
+        if one.part.name == "slot":
+            tick(DESK, one.part.session.day, one.part.label, begun_ns)
     return [request_of(one.part, one.claim, one.span) for one in look.asked] or dg.SkipReason(look.why)
 
 

@@ -13,6 +13,7 @@ import dagster as dg
 
 from resources.clock import RealClock
 from resources.desk import DESK, DeskResource
+from resources.telemetry.ticking import begun, tick
 from trading_assets.core.asking import Ask
 from trading_assets.core.day import Part
 from trading_assets.core.ports import Span
@@ -40,7 +41,8 @@ def ask_for_look(desk: DeskResource, instance: dg.DagsterInstance) -> dg.RunRequ
     """The run of a look that is claimed here, or why there is none."""
     from resources.ledger.bus import Consumer
 
-    now, settings, decisions = desk.clock().now(), desk.operations().events, desk.settings().decisions
+    begun_ns, now = begun(), desk.clock().now()
+    settings, decisions = desk.operations().events, desk.settings().decisions
     with Consumer(
         desk.engine(DESK), CONSUMER, clock=desk.clock(), start="end", topics=topics_of(settings), book=DESK
     ) as consumer:
@@ -52,7 +54,10 @@ def ask_for_look(desk: DeskResource, instance: dg.DagsterInstance) -> dg.RunRequ
             if messages and found.until is None:
                 consumer.advance(messages[-1].id)
             return found.reason
-    return _claimed(desk, instance, found, now + age_max(decisions, settings))
+    answer = _claimed(desk, instance, found, now + age_max(decisions, settings))
+    if isinstance(answer, dg.RunRequest):
+        tick(DESK, found.slot.session.day, found.slot.label, begun_ns)
+    return answer
 
 
 def _claimed(desk: DeskResource, instance: dg.DagsterInstance, look: Look, until: datetime) -> dg.RunRequest | str:

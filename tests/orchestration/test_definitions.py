@@ -49,7 +49,7 @@ def test_every_asset_says_what_it_is_and_who_owns_it(node: AssetNode) -> None:
     assert node.kinds
     assert node.partitions_def == SESSIONS
     assert node.backfill_policy == dg.BackfillPolicy.single_run()
-    if node.key.path[-1] != "improvement_report":
+    if node.key.path[-1] not in REPORTS:
         schema = node.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema)
         assert schema.columns
@@ -62,17 +62,19 @@ JUDGED = {
     *(f"{table}:{check}" for table in FEATURES for check in ("complete_and_finite", "canary")),
     *("universe:membership", "universe_pairs:pairs", "watchlist:odds_hold"),
     *("regime_labels:complete_and_recomputed", "liquidity_regimes:complete_and_consistent"),
+    *("weekly_screen:screen_holds", "weekly_portfolio:portfolio_holds"),
 }
-# No decision reads the model's opinions, so that nothing waits for them.
-SECOND_OPINION = "regime_opinions:causal_and_recomputed"
+# No decision reads the model's opinions, and a portfolio that is missing must not keep the weekly report away.
+TOLD = {"regime_opinions:causal_and_recomputed", "weekly_portfolio:run_days_have_portfolios"}
+REPORTS = {"improvement_report", "week_in_review", "weekly_report"}
 
 
 def test_the_checks_that_judge_sessions_are_partitioned_and_blocking() -> None:
     judged = {key.to_user_string(): key for key in GRAPH.asset_check_keys if key.asset_key.path[0] not in LANES}
-    assert judged.keys() == {*JUDGED, SECOND_OPINION}
+    assert judged.keys() == {*JUDGED, *TOLD}
     for name, key in judged.items():
         assert GRAPH.get(key).partitions_def == SESSIONS
-        assert GRAPH.get(key).blocking == (name != SECOND_OPINION)
+        assert GRAPH.get(key).blocking == (name not in TOLD)
 
 
 def test_the_metrics_of_both_lanes_have_the_same_checks_and_none_blocks() -> None:

@@ -70,9 +70,9 @@ def test_no_words_become_markup_in_html(text: str) -> None:
 @given(text=NASTY)
 def test_no_words_become_links_pictures_or_tags_in_markdown(text: str) -> None:
     page = render(document(text))
-    ours = page.replace("](a.png)", "")
+    ours = re.sub(r"(?<!\\)`[^`\n]*`", "", page.replace("](a.png)", ""))
     assert not re.search(r"(?<!\\)\]\(", ours)
-    assert not re.search(r"(?<!\\)<\w", re.sub(r"`[^`\n]*`", "", page))
+    assert not re.search(r"(?<!\\)<\w", ours)
     assert "\x1b" not in page
     assert "\u202e" not in page
     assert page.count("\n# ") == 1

@@ -274,13 +274,14 @@ def closed_with(held: dict[str, int], *orders: Order) -> SessionClose:
 
 def test_the_next_session_has_each_symbol_with_regime_thesis_position_and_orders() -> None:
     stop, target = order("AAPL", "stop", stop_price=Decimal("95.50")), order("AAPL", "target", limit_price=Decimal(110))
-    close = closed_with({"AAPL": 10, "MSFT": -5}, stop, target, replace(stop, id="old", status="cancelled"))
+    low = order("MSFT", "target", limit_price=Decimal(90))
+    close = closed_with({"AAPL": 10, "MSFT": -5}, stop, target, replace(stop, id="old", status="cancelled"), low)
     mind = Mind(theses=(thesis("GOOG", confidence=0.7),))
     known = {REGIME_LABELS.name: regimes(LAST, MARKET="ranging", AAPL="trending_up", ZZZ="ranging")}
     given = tiny_given().with_frames(known).but(told={"close": lambda: close, "mind": lambda: mind})
     found = tomorrow(given.record())
     assert [line.symbol for line in found.symbols] == ["AAPL", "MSFT", "GOOG", "ZZZ"]
-    assert (found.session, found.orders_working, found.unprotected) == (day(6), 2, ("MSFT",))
+    assert (found.session, found.orders_working, found.unprotected) == (day(6), 3, ("MSFT",))
     words = section(given.report(), "What comes next")
     assert f"| AAPL | trending up, {LAST} | range | none |  |  | 10 | 95.50 | 110.00 | 2 |" in words
     assert "The market is ranging" in words

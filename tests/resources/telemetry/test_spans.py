@@ -68,6 +68,7 @@ def test_the_ids_are_those_of_the_decision_in_every_process_and_release() -> Non
 def test_other_decisions_and_other_steps_have_other_ids(one: str, other: str, step: str, another: str) -> None:
     assert (trace_id_of(one) == trace_id_of(other)) == (one == other)
     assert (span_id_of(one, step) == span_id_of(one, another)) == (step == another)
+    assert (span_id_of(one, step) == span_id_of(other, step)) == (one == other)
     assert len(trace_id_of(one)) == 32
     assert len(span_id_of(one, step)) == 16
 

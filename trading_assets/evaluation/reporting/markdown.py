@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from trading_assets.evaluation.reporting.document import Block, Bullets, Document, Grid, Line, Part, Picture, Words
 
-_MARKUP = re.compile(r"([\\`*\[\]<#]|^[-+>])")
+_MARKUP = re.compile(r"([\\`*\[\]<#])")
+_LIST = re.compile(r"^([-+>])")
 
 
 def render(document: Document) -> str:
@@ -22,7 +23,7 @@ def _part(part: Part) -> str:
 def _block(block: Block) -> Iterator[str]:
     match block:
         case Words(text=text):
-            yield _plain(text)
+            yield _LIST.sub(r"\\\1", _plain(text))
         case Bullets(lines=lines):
             yield from (_bullet(line) for line in lines)
         case Grid():
