@@ -68,8 +68,9 @@ def selection() -> "list[object]":
 
     from resources.desk import BACKTEST
     from trading_assets.catalog import key_of
-    from trading_assets.evaluation.assets import MODELS, REPORT
+    from trading_assets.evaluation.assets import MODELS
     from trading_assets.evaluation.model import EVALUATED
+    from trading_assets.evaluation.reporting.assets import REPORT
     from trading_assets.execution.tables import BOOKED
 
     tables = [key_of(table, BACKTEST) for table in (*BOOKED, *EVALUATED)]

@@ -16,12 +16,25 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
+# Where the two databases differ most; the rest of the ledger's tests meet a server where make test runs outside CI.
+_ON_A_SERVER_TOO = {
+    *("test_engine", "test_history", "test_migrations", "test_money", "test_store", "test_state", "test_bus"),
+    *("test_dispatch", "test_proposals", "test_experiments", "test_health", "test_memory"),
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """CI has twenty minutes: there the longest of those that prove something a second time are left out."""
     if os.environ.get("CI"):
         for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="slow: left out on CI; make test runs it elsewhere"))
+            if item.get_closest_marker("slow") or _is_a_twin(item):
+                item.add_marker(pytest.mark.skip(reason="left out on CI, for time; make test runs it elsewhere"))
+
+
+def _is_a_twin(item: pytest.Item) -> bool:
+    """Whether the test proves on a server what it proves on a file as well."""
+    values = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    return "postgresql" in values and item.path.stem not in _ON_A_SERVER_TOO
 
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"

@@ -13,11 +13,12 @@ from trading_assets.core.day import Part, PartName
 from trading_assets.core.ports import Span
 from trading_assets.core.tables import Table
 from trading_assets.evaluation.assets import MODELS
-from trading_assets.evaluation.assets import REPORT as REPORT_ASSET
 from trading_assets.evaluation.benchmark_model import BENCHMARK_TABLES
 from trading_assets.evaluation.experiments.model import EXPERIMENT_RESULTS
 from trading_assets.evaluation.learning.model import PARAMETER_PROPOSALS, PARAMETER_STUDY, STRATEGY_STANDINGS
 from trading_assets.evaluation.model import EVALUATED
+from trading_assets.evaluation.reporting.assets import REPORT as REPORT_ASSET
+from trading_assets.evaluation.reporting.assets import WEEK
 from trading_assets.execution.adaptor.model import REVIEWS
 from trading_assets.execution.flatness import FLATNESS
 from trading_assets.execution.tables import BOOKED, DECIDED
@@ -80,7 +81,7 @@ def _evaluated(lane: str) -> list[dg.AssetKey]:
 
 def _walked() -> list[dg.AssetKey]:
     decided = [key_of(table, BACKTEST) for table in (*OPINIONS, *DECIDED)]
-    return [*decided, *_evaluated(BACKTEST), dg.AssetKey([BACKTEST, REPORT_ASSET])]
+    return [*decided, *_evaluated(BACKTEST), *(dg.AssetKey([BACKTEST, name]) for name in (REPORT_ASSET, WEEK))]
 
 
 ingest = _job(
@@ -110,7 +111,11 @@ weekly = _job(
     "Screen, portfolio, results and report of the weekly desk.",
 )
 evolve = _job(EVOLVE, [key_of(PARAMETER_STUDY, DESK)], "Once a month: every bounded parameter on the months before.")
-report = _job(REPORT, [dg.AssetKey([DESK, REPORT_ASSET])], "The improvement report, whatever else went wrong.")
+report = _job(
+    REPORT,
+    [dg.AssetKey([DESK, name]) for name in (REPORT_ASSET, WEEK)],
+    "The improvement report, whatever else went wrong.",
+)
 adapt = _job(ADAPT, [key_of(REVIEWS, DESK)], "The hourly review that is due; it may only advise.")
 flatness = _job(
     FLAT, [key_of(FLATNESS, DESK)], "Right after the close: whether day strategies are flat, book and broker."

@@ -86,11 +86,18 @@ def watch(lane: Lane = "desk") -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def report(lane: Lane = "backtest", session: Day = None, as_json: Json = False) -> None:
-    """Makes the improvement report of a session anew and shows where it lies."""
+def report(
+    lane: Lane = "backtest",
+    session: Day = None,
+    week: Annotated[datetime | None, typer.Option(formats=DAY, help="Any day of a week: its review instead.")] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print it too, with a browser on PATH or DESK_BROWSER.")] = False,
+    opens: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Makes the improvement report of a session or a week anew and shows where it lies."""
     from desk.report import run_report
 
-    run_report(lane, day_of(session), as_json=as_json)
+    run_report(lane, day_of(week or session), as_json=as_json, week=week is not None, pdf=pdf, opens=opens)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -18,7 +18,7 @@ from threading import Event, Lock, Thread
 from desk.rehearsing.crew import DAEMON, GATEWAY, Crew
 from desk.rehearsing.invariants import Verdict, opens
 from desk.rehearsing.plan import Fault
-from desk.rehearsing.reading import Ledger, runs_of, tag_of
+from desk.rehearsing.reading import Ledger, process_of, runs_of, tag_of
 from desk.rehearsing.seen import Evidence, Run
 from resources.brokers.opening import PAPER_ACCOUNT
 from resources.clock import ReplayedClock
@@ -170,12 +170,13 @@ class Player:
         return next((run for run in runs if run.job == "decide" and run.status == "STARTED"), None)
 
     def _worker_of(self, run: Run) -> int:
-        """The process of a run: what the warm launcher wrote down, or the child whose command line names the run."""
-        told = parse_worker(tag_of(self.home.dagster / "history" / "runs.db", run.id, WORKER_TAG))
+        """The process of a run: what the warm launcher wrote down, or what the run said of itself, if the daemon's crew has it."""
+        history = self.home.dagster / "history"
+        told = parse_worker(tag_of(history / "runs.db", run.id, WORKER_TAG))
         if told is not None:
             return told.pid
-        named = (each.pid for each in self.crew.descendants(DAEMON) if run.id in " ".join(each.cmdline()))
-        return max(named, default=0)
+        said = process_of(history / "runs" / f"{run.id}.db")
+        return said if said in {each.pid for each in self.crew.descendants(DAEMON)} else 0
 
     def _wait_for_submitting(self, fault: Fault) -> None:
         """The gateway is held still while the fault begins, so that it begins within the send and not after it."""

@@ -166,9 +166,10 @@ def _run_past(home: Path, config: Path, rehearsal: Rehearsal, what: str, detail:
         check=False,
     )
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        killed = [f"killed by signal {-done.returncode}"] if done.returncode < 0 else []
         raise PermanentFailure(
-            "the past of the rehearsal cannot be made", value="; ".join(said[-3:]), hint=f"look into {home}"
+            "the past of the rehearsal cannot be made", value="; ".join([*said[-3:], *killed]), hint=f"look into {home}"
         )
 
 

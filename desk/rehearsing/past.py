@@ -82,12 +82,12 @@ def crashed(minutes: "pl.DataFrame", at: datetime) -> "pl.DataFrame":
 
 
 def _minutes(session: Session) -> None:
-    config = {"intraday_bars": {"config": {"frequency": "1m"}}}
-    _at(session.close, lambda: finish(run_job(INGEST_INTRADAY, _one(session), config=config)))
-    if session.day not in DeskResource().lake().versions(INTRADAY_BARS, _one(session)):
+    config, failures = {"intraday_bars": {"config": {"frequency": "1m"}}}, list[str]()
+    _at(session.close, lambda: failures.extend(run_job(INGEST_INTRADAY, _one(session), config=config).failures))
+    if failures or session.day not in DeskResource().lake().versions(INTRADAY_BARS, _one(session)):
         raise ConfigurationError(
-            "the market has no minutes of the session, and the paper broker has no other quotes",
-            value=session.day,
+            "the market has no good minutes of the session, and the paper broker has no other quotes",
+            value=f"{session.day}: {'; '.join(failures) or 'none'}",
             hint="--market simulated, another session, or --broker bars",
         )
 

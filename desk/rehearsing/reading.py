@@ -4,6 +4,7 @@ It opens the databases itself, read-only, with SQL of its own. The desk's reader
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ BOOK = "desk"
 _USD_PLACES = 4
 _BUSY_S = 10.0
 _CLAIMS = "day/part/"
+_STARTED = "Started process for run (pid: "
 _RUNS = """SELECT runs.run_id, pipeline_name, status, start_time, end_time, create_timestamp,
     max(CASE WHEN key = 'desk/part' THEN value END), max(CASE WHEN key = 'dagster/partition' THEN value END),
     max(CASE WHEN key = 'desk/slot' THEN value END)
@@ -202,6 +204,18 @@ def runs_of(path: Path) -> tuple[Run, ...]:
         )
         for row in rows
     )
+
+
+def process_of(events: Path) -> int:
+    """The process in which a run says that it was started; 0 where it has not said so."""
+    if not events.exists():
+        return 0
+    with _reading(events) as raw:
+        row = raw.execute(
+            "SELECT event FROM event_logs WHERE event LIKE ? ORDER BY id LIMIT 1", (f"%{_STARTED}%",)
+        ).fetchone()
+    found = re.search(re.escape(_STARTED) + r"(\d+)\)", row[0]) if row else None
+    return int(found[1]) if found else 0
 
 
 def late_rows(lake: Path, day: date, decided: Mapping[str, datetime]) -> Iterator[str]:

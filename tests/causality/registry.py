@@ -303,6 +303,7 @@ EXCEPTIONS: Mapping[str, str] = {
     **dict.fromkeys(("attribution", "attribution_daily", "execution_quality", "evidence_metrics"), _JUDGED),
     **dict.fromkeys(("attribution_shares", "slippage", "decision_evidence", "metric_intervals"), _JUDGED),
     **dict.fromkeys(("benchmark", "benchmarks", "coin_lives", "benchmark_notes", "improvement_report"), _JUDGED),
+    "week_in_review": _JUDGED,
     **dict.fromkeys(("strategy_standings", "parameter_proposals", "parameter_study", "experiment_results"), _JUDGED),
     "reviews": "advises from what was known at its hour; tests/execution/test_adaptor.py",
 }

@@ -148,7 +148,7 @@ def keys_of(job: str) -> set[str]:
 
 
 def test_the_reports_job_selects_the_report_and_nothing_else() -> None:
-    assert keys_of("report") == {"desk/improvement_report"}
+    assert keys_of("report") == {"desk/improvement_report", "desk/week_in_review"}
 
 
 def test_the_desks_jobs_touch_no_backtest_and_the_other_way_round() -> None:

@@ -64,7 +64,9 @@ def test_every_materialization_says_what_was_stored(key: dg.AssetKey, instance: 
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
     if key.path[-1] == "improvement_report":
-        assert {"report", "markdown", "json", "equity_usd"} <= metadata.keys()
+        assert {"report", "markdown", "json", "html", "equity_usd"} <= metadata.keys()
+    elif key.path[-1] == "week_in_review":
+        assert {"why"} & metadata.keys() or {"markdown", "json", "html"} <= metadata.keys()
     else:
         assert isinstance(metadata["rows"].value, int)
         assert {"lake_file", "dagster/partition_row_count"} & metadata.keys() or key.path[-1] in MARTS

@@ -17,7 +17,7 @@ import dagster as dg
 
 from resources.desk import DESK, DeskResource
 from resources.metrics_specs import CheckSpec, ModelSpec, model_specs
-from trading_assets.catalog import OWNERS, SINGLE_RUN, at_last_session, key_of, spec, stored
+from trading_assets.catalog import OWNERS, SINGLE_RUN, key_of, spec, stored
 from trading_assets.core.calendar import XNYS
 from trading_assets.core.ports import Span
 from trading_assets.core.settings import PROJECT
@@ -31,6 +31,7 @@ from trading_assets.evaluation.model import (
     METRIC_INTERVALS,
     SLIPPAGE,
 )
+from trading_assets.evaluation.reporting.assets import report_assets
 from trading_assets.execution.model import ACCOUNT, FILLS, ORDERS, POSITIONS, TRADES
 from trading_assets.market.model import CORPORATE_ACTIONS, DAILY_BARS
 from trading_assets.partitions import SESSIONS, span_of
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 _Check = TypeVar("_Check", "CheckSpec", "CheckRun")
 DBT_PROJECT = PROJECT / "dbt_metrics"
-REPORT = "improvement_report"
 _RAW = {table.name: table for table in (ACCOUNT, TRADES, POSITIONS, FILLS, *EVALUATED)}
 _ALL_MODELS = model_specs(DBT_PROJECT)
 MODELS: tuple[ModelSpec, ...] = tuple(model for model in _ALL_MODELS if model.layer == "marts")
@@ -84,7 +84,7 @@ _ROWS_SHOWN = 25
 
 def evaluation_assets(lane: str) -> Sequence[Any]:
     """All evaluation assets of a lane."""
-    return [_benchmark(lane), _metrics(lane), _report(lane)]
+    return [_benchmark(lane), _metrics(lane), *report_assets(lane, [model.name for model in MODELS])]
 
 
 def _benchmark(lane: str) -> Any:
@@ -144,38 +144,6 @@ def _metrics(lane: str) -> Any:
                 yield _check_result(model_name, name, runs, lane)
 
     return metrics
-
-
-def _report(lane: str) -> Any:
-    @dg.multi_asset(
-        specs=[
-            dg.AssetSpec(
-                dg.AssetKey([lane, REPORT]),
-                description="What worked, what failed, what was vetoed, what to look at: markdown, JSON and plots.",
-                group_name=lane,
-                kinds={"python", "markdown"},
-                owners=OWNERS,
-                deps=[dg.AssetKey([lane, model.name]) for model in MODELS],
-                partitions_def=SESSIONS,
-            )
-        ],
-        name=f"{lane}_{REPORT}",
-        backfill_policy=SINGLE_RUN,
-    )
-    def improvement_report(context: dg.AssetExecutionContext, desk: DeskResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """The report of the run's last session, over the lane's record so far."""
-        from trading_assets.evaluation.making import make_report
-
-        span = span_of(context.partition_keys)
-        made = make_report(desk.lake(), desk.gates(), desk.ledger(lane), desk.rules(lane), span, desk.home().reports)
-        desk.note_evaluation(lane, span.last, made.headline)
-        paths = {"markdown": str(made.paths.markdown), "json": str(made.paths.json)}
-        numbers = {name: round(value, _DECIMALS) for name, value in made.headline.items()}
-        shown = {"report": dg.MetadataValue.md(made.markdown_with_pictures), **numbers}
-        at_last_session(context, dg.AssetKey([lane, REPORT]), shown)
-        return dg.MaterializeResult(metadata={name: dg.MetadataValue.path(path) for name, path in paths.items()})
-
-    return improvement_report
 
 
 def _life(desk: DeskResource, lane: str, span: Span) -> Span:

@@ -25,6 +25,7 @@ from trading_assets.plans.model import TradePlan
 Word = Literal["on", "off", "switch off", "switch on", "off by the operator"]
 _PLACES = 6
 
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A trade that a strategy closed in a regime, or would have closed had it not been withheld."""

@@ -19,6 +19,7 @@ from trading_assets.evaluation.study_replay import History
 
 _PLACES = 6
 
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """What a study tried, and what it suggests: one step towards the best values."""

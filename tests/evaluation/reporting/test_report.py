@@ -73,6 +73,7 @@ def test_the_report_appears_whatever_is_missing(corner: str, tmp_path: Path) -> 
     assert paths.html.read_text() == report.html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_a_table_that_cannot_be_read_costs_the_parts_that_need_it_and_no_other(table: str) -> None:
     whole = tiny_given().report()
