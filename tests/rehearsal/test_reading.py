@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from desk.rehearsing.reading import Account, Ledger, runs_of, tag_of
+from desk.rehearsing.reading import Account, Ledger, process_of, runs_of, tag_of
 from resources.ledger import schema as t
 from resources.ledger.dispatch import SqlDispatch
 from resources.ledger.engine import open_ledger, transaction
@@ -141,6 +141,23 @@ def test_runs_carry_their_part_their_slot_and_their_times(tmp_path: Path, monkey
     assert run.asked - 1 <= run.started <= run.ended
     assert tag_of(history, run.id, "desk/slot") == "09:30"
     assert tag_of(history, run.id, "desk/worker") is None
+
+
+def test_a_run_is_found_by_what_it_said_of_its_process_and_not_by_anything_else(tmp_path: Path) -> None:
+    """As Dagster's run worker writes it."""
+    events = tmp_path / "a run.db"
+    assert process_of(events) == 0
+    with closing(sqlite3.connect(events)) as raw:
+        raw.execute("CREATE TABLE event_logs (id INTEGER PRIMARY KEY, event TEXT)")
+        raw.execute(
+            "INSERT INTO event_logs (event) VALUES (?)", ('{"message": "Executing steps in process (pid: 1)"}',)
+        )
+        raw.commit()
+        assert process_of(events) == 0
+        said = [(f'{{"message": "Started process for run (pid: {pid})."}}',) for pid in (4711, 99)]
+        raw.executemany("INSERT INTO event_logs (event) VALUES (?)", said)
+        raw.commit()
+    assert process_of(events) == 4711
 
 
 def test_money_of_the_ledger_is_read_to_its_last_place(engine: sa.Engine, tmp_path: Path) -> None:

@@ -287,7 +287,7 @@ def test_a_market_without_minutes_is_refused_to_the_broker_that_needs_them(opera
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_folder_of_bars_is_lived_like_the_market_that_it_came_from(operator: Path, tmp_path: Path) -> None:
+def test_a_folder_of_bars_is_lived_by_all_three_processes(operator: Path, tmp_path: Path) -> None:
     config, folder = files_of(tmp_path)
     told = rehearse(
         operator,
@@ -296,7 +296,8 @@ def test_a_folder_of_bars_is_lived_like_the_market_that_it_came_from(operator: P
         config=config,
     )
     assert told.is_well, told.said[-3_000:]
-    assert told["orders"] >= 3 * told["plans"] > 0
+    assert [(each["slot"], each["state"]) for each in told.document["decisions"]][0] == ("09:30", "ACTIVE")
+    assert {"gateway", "watchdog", "daemon"} == told.document["processes"].keys()
 
 
 @pytest.mark.slow
