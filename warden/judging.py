@@ -180,7 +180,8 @@ def _silent(
         due: Since when it has had to speak.
     """
     if sign is None:
-        yield Finding("W3", "reduce", f"{name} has never given a sign of life", name)
+        if due > bound:
+            yield Finding("W3", "reduce", f"{name} has never given a sign of life", name)
     elif (silent := min(abs(sign.age), due)) > bound:
         said = f"{name} gave its last sign of life {_seconds(sign.age)} ago, bound {_seconds(bound)}"
         yield Finding("W3", _worse(min(silent, watched), bound), said, name)

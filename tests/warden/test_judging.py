@@ -185,6 +185,12 @@ def test_a_feed_that_slept_over_night_is_silent_only_since_the_open(seconds: int
     assert brief(found(look)) == expected
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(10, []), (11, [("W3", "reduce", "feed")])])
+def test_the_first_quote_of_a_new_desk_has_as_long_as_any_other(seconds: int, expected: Any) -> None:
+    look = seen(now=SESSION.open + timedelta(seconds=seconds), signs={"gateway": sign("gateway")})
+    assert brief(found(look, after=LONG)) == expected
+
+
 def test_a_silence_that_nobody_watched_halts_nobody() -> None:
     look = seen(signs={**seen().signs, "gateway": sign("gateway", 40_000)})
     assert brief(found(look, watched=timedelta(seconds=90))) == [("W3", "reduce", "gateway")]
