@@ -138,7 +138,7 @@ class Gateway:
     async def _finish(self) -> None:
         """What need not be done before an order goes out: which orders did, and bars on the bus."""
         try:
-            await self.sender.acknowledge()
+            await self.sender.note_sent()
         except BrokerDown as down:
             _LOG.error("whether the last orders went out is not known: %s", down)
         self.reactor.publish()

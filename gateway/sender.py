@@ -86,7 +86,7 @@ class Sender:
         number: Callable[[str, int], tuple[NewLeg, ...]],
         committed: Callable[[Tracked], None],
     ) -> Literal["sent", "stale", "known"]:
-        """Commits a reduction with its legs, at once, and writes them; `acknowledge` notes later that they went out.
+        """Commits a reduction with its legs, at once, and writes them; `note_sent` notes later that they went out.
 
         Args:
             number: Makes the legs of an intent, numbered from an order id.
@@ -121,7 +121,7 @@ class Sender:
         self._written.append(tracked.id)
         return "sent"
 
-    async def acknowledge(self) -> None:
+    async def note_sent(self) -> None:
         """Notes which reductions the socket has taken, all in one transaction."""
         written, self._written = self._written, []
         if not written:

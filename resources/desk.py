@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from resources.clock import RealClock, desk_clock
+from resources.clock import FixedClock, RealClock, desk_clock
 from trading_assets.core.calendar import NEW_YORK, Session
 from trading_assets.core.journal import Json
 from trading_assets.core.learning import LearningSettings, load_learning, refuse_automatic_live
@@ -133,7 +133,7 @@ class DeskResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         from trading_assets.broker.settings import load_execution
 
         clock = self.clock()
-        return 1.0 if isinstance(clock, RealClock) else pace_of(clock, load_execution(config_folder()))
+        return 1.0 if isinstance(clock, RealClock | FixedClock) else pace_of(clock, load_execution(config_folder()))
 
     def operations(self) -> OperationsSettings:
         """`config/operations.yaml`."""

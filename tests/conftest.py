@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ if os.environ.get("CI"):
 # Where the two databases differ most; the rest of the ledger's tests meet a server where make test runs outside CI.
 _ON_A_SERVER_TOO = {
     *("test_engine", "test_history", "test_migrations", "test_money", "test_store", "test_state", "test_bus"),
-    *("test_dispatch", "test_proposals", "test_experiments", "test_health", "test_memory"),
+    *("test_dispatch", "test_proposals", "test_experiments", "test_health", "test_memory", "test_roles"),
 }
 
 
@@ -64,6 +65,14 @@ def _no_keys_and_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own keys and ledger stay out of every test."""
     for name in ("LEDGER_URL", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_instance_of_another_test() -> None:
+    """Dagster remembers the storage of the instance that was opened last, also when that one is gone."""
+    base = sys.modules.get("dagster._core.storage.defs_state.base")
+    if base is not None:
+        base._current_storage.set(None)
 
 
 @pytest.fixture(autouse=True)

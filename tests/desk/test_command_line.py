@@ -249,7 +249,7 @@ def test_a_good_a_wrong_and_a_failed_command_end_with_0_2_and_1(tmp_path: Path) 
     """Scripts branch on the code, so it is tried where they meet it."""
     good = process(tmp_path, "status", "--json")
     assert (good.returncode, good.stderr) == (0, "")
-    assert the_json(good.stdout)["book"] == "desk"
+    assert the_json(good.stdout)["clock"]["book"] == "desk"
     wrong = process(tmp_path, "backtest", "--from", "2024-07-04", "--to", "2024-07-04")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("desk: 2024-07-04 (Thursday) is not a session of XNYS")

@@ -347,7 +347,7 @@ with ModelServer() as server:
 def small_disk(tmp_path: Path) -> list[str]:
     """The start of a command in a mount namespace of its own, where `disk` is a file system of 1 MiB."""
     (tmp_path / "disk").mkdir()
-    shell = f'mount -t tmpfs -o size=1m none {tmp_path / "disk"} && exec "$@"'
+    shell = f'mount -t tmpfs -o size=2m none {tmp_path / "disk"} && exec "$@"'
     command = ["unshare", "--map-root-user", "--mount", "sh", "-c", shell, "sh"]
     if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
         pytest.skip("this machine does not let the tests mount a small file system in a namespace of their own")

@@ -138,12 +138,10 @@ def test_the_report_of_the_day_is_on_disk(evening: Told) -> None:
 
 def test_the_status_tells_the_book_after_the_close(evening: Told) -> None:
     status = json.loads(done("status", "--json").out)
-    assert status["last_settled_session"] == "2012-10-22"
-    assert status["slots_decided"] == 1
-    assert status["positions"]["AAPL"] > 0, "the entry of the open was filled"
-    assert status["halt"] == "none"
-    assert "closed at 16:00" in status["due"]
-    assert status["newest_gate"] == "passed"
+    assert status["data"]["last_settled_session"] == "2012-10-22"
+    assert [one["symbol"] for one in status["positions"]] == ["AAPL"], "the entry of the open was filled"
+    assert status["halts"] == []
+    assert "closed at 16:00" in status["clock"]["due"]
 
 
 def test_the_sensor_rests_after_the_decision(evening: Told) -> None:
@@ -266,7 +264,7 @@ def test_a_slot_without_its_briefs_or_facts_is_refused(quarter_root: Path, tmp_p
 
 def test_a_halted_desk_decides_but_enters_nothing_until_the_operator_resumes(morning: Home) -> None:
     done("halt", "news that no bar shows")
-    halt = json.loads(done("status", "--json").out)["halt"]
+    [halt] = json.loads(done("status", "--json").out)["halts"]
     assert "operator: news that no bar shows" in halt
     told = json.loads(done("decide", "--json").out)
     assert told["intents"] == [], "without the halt this slot enters AAPL"
@@ -275,11 +273,11 @@ def test_a_halted_desk_decides_but_enters_nothing_until_the_operator_resumes(mor
     wrong = desk("resume", int(number) + 1, "a guess")
     assert wrong.code == 2
     assert "Traceback" not in wrong.err
-    assert json.loads(done("status", "--json").out)["halt"] == halt
+    assert json.loads(done("status", "--json").out)["halts"] == [halt]
     blank = desk("resume", number, " ")
     assert blank.code == 2, "a reason must be given"
     assert "trading may go on" in done("resume", number, "the news was about another company").err
-    assert json.loads(done("status", "--json").out)["halt"] == "none"
+    assert json.loads(done("status", "--json").out)["halts"] == []
     assert desk("resume", number, "again").code == 2
 
 

@@ -142,13 +142,13 @@ SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 
 
 def test_the_parts_of_an_evening_follow_each_other(day: Day) -> None:
-    """The post-close, then housekeeping at the end of a week; the report by its sensors, or here when they sleep."""
+    """The post-close; at the end of a week the weekly desk and housekeeping; the report by its sensors, or here when they sleep."""
     evening = day.look("2024-03-22T16:20")
     assert [one.claim.run_key for one in evening.asked] == ["postclose/2024-03-22#1"]
     day.run(evening, SUCCESS)
     assert day.asked("2024-03-22T16:40") == [], "that the run ended is written down at this look"
     after = day.look("2024-03-22T16:41")
-    assert [one.claim.run_key for one in after.asked] == ["housekeep/2024-03-22#1"]
+    assert [one.claim.run_key for one in after.asked] == ["weekly/2024-03-22#1", "housekeep/2024-03-22#1"]
     day.run(after, SUCCESS)
     assert day.asked("2024-03-22T16:45", wait_s=60) == []
     assert day.asked("2024-03-22T16:46", wait_s=61) == ["report/2024-03-22#1"]
